@@ -1,0 +1,232 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "auth-common.h"
+#include "array.h"
+#include "referral-compat.h"
+#include "referral-answer.h"
+#include "referral-key.h"
+#include "referral-lookup.h"
+#include "referral-self.h"
+#include "passdb-imap-referral.h"
+
+struct imap_referral_passdb {
+	struct passdb_module module;
+	const struct referral_plugin_settings *set;
+	const char *base_dir;
+	struct referral_self *self;
+	/* NULL until init() */
+	struct referral_client *client;
+};
+
+struct passdb_referral_request {
+	struct auth_request *auth_request;
+	/* One of them is set. */
+	verify_plain_callback_t *verify_callback;
+	lookup_credentials_callback_t *credentials_callback;
+};
+
+static void
+passdb_referral_finish(struct passdb_referral_request *request,
+		       enum passdb_result result)
+{
+	struct auth_request *auth_request = request->auth_request;
+
+	if (request->verify_callback != NULL)
+		request->verify_callback(result, auth_request);
+	else {
+		/* Without a password of ours, the one from the passdb before
+		   us is used. */
+		passdb_handle_credentials(result, NULL, NULL,
+					  request->credentials_callback,
+					  auth_request);
+	}
+	auth_request_unref(&auth_request);
+}
+
+/* imap-login makes a tagged NO with a REFERRAL response code of these fields
+   (RFC 2221 section 4.1). Never set "reason": it goes to the client also when
+   the password was wrong. */
+static void
+passdb_referral_set_fields(struct auth_request *auth_request,
+			   const struct referral_url *url)
+{
+	/* imap-login copies the host as it is */
+	auth_request_set_field(auth_request, "host",
+		url->ip.family == AF_INET6 ?
+		t_strdup_printf("[%s]", url->host) : url->host, NULL);
+	if (url->port != REFERRAL_DEFAULT_PORT) {
+		auth_request_set_field(auth_request, "port",
+				       t_strdup_printf("%u", url->port), NULL);
+	}
+	auth_request_set_field(auth_request, "nologin", "", NULL);
+}
+
+static enum passdb_result
+passdb_referral_handle_home(struct imap_referral_passdb *passdb,
+			    struct auth_request *auth_request,
+			    const char *value)
+{
+	ARRAY_TYPE(referral_url) urls;
+	const struct referral_url *url;
+	const char *error;
+
+	if (referral_answer_parse(pool_datastack_create(), value,
+				  &urls, &error) < 0) {
+		e_error(authdb_event(auth_request), "Home server: %s", error);
+		return PASSDB_RESULT_INTERNAL_FAILURE;
+	}
+	url = referral_answer_choose(&urls, passdb->self,
+				     &auth_request->fields.local_ip,
+				     auth_request->fields.local_port);
+	if (url != NULL) {
+		e_debug(authdb_event(auth_request), "Home server is %s:%u",
+			url->host, url->port);
+		passdb_referral_set_fields(auth_request, url);
+	}
+	return PASSDB_RESULT_OK;
+}
+
+static enum passdb_result
+passdb_referral_handle_no_home(struct imap_referral_passdb *passdb,
+			       struct auth_request *auth_request)
+{
+	switch ((enum referral_no_home)passdb->set->no_home) {
+	case REFERRAL_NO_HOME_LOCAL:
+		return PASSDB_RESULT_OK;
+	case REFERRAL_NO_HOME_REFUSE:
+		e_info(authdb_event(auth_request), "The directory names no "
+		       "home server (imap_referral_no_home=refuse)");
+		return PASSDB_RESULT_USER_UNKNOWN;
+	}
+	i_unreached();
+}
+
+static void
+passdb_referral_lookup_callback(const struct referral_lookup_result *result,
+				struct passdb_referral_request *request)
+{
+	struct auth_request *auth_request = request->auth_request;
+	struct imap_referral_passdb *passdb =
+		container_of(auth_request->passdb->passdb,
+			     struct imap_referral_passdb, module);
+	enum passdb_result passdb_result;
+
+	if (result->ret < 0) {
+		/* Never a login on the wrong server: it would create an empty
+		   account there. */
+		e_error(authdb_event(auth_request),
+			"Looking up the home server failed: %s", result->error);
+		passdb_result = PASSDB_RESULT_INTERNAL_FAILURE;
+	} else if (result->ret == 0) {
+		passdb_result = passdb_referral_handle_no_home(passdb,
+							       auth_request);
+	} else {
+		passdb_result = passdb_referral_handle_home(passdb,
+			auth_request, result->value);
+	}
+	passdb_referral_finish(request, passdb_result);
+}
+
+/* The password has been checked by a passdb before us, or - as with CRAM and
+   SCRAM - it will be checked against the credentials that came from there. */
+static bool passdb_referral_is_authenticated(struct auth_request *auth_request)
+{
+	if (auth_request->fields.skip_password_check)
+		return TRUE;
+	e_error(authdb_event(auth_request), "No passdb before this one has "
+		"accepted the user: refused. This passdb needs "
+		"\"skip = unauthenticated\", and the ones before it "
+		"\"result_success = continue\"");
+	return FALSE;
+}
+
+static void passdb_referral_start(struct passdb_referral_request *request)
+{
+	struct auth_request *auth_request = request->auth_request;
+	struct imap_referral_passdb *passdb =
+		container_of(auth_request->passdb->passdb,
+			     struct imap_referral_passdb, module);
+	const char *key;
+
+	auth_request_ref(auth_request);
+	if (!passdb_referral_is_authenticated(auth_request)) {
+		passdb_referral_finish(request, PASSDB_RESULT_INTERNAL_FAILURE);
+		return;
+	}
+	/* Other protocols have no referrals. After a master's login the client
+	   would present the master's password to the other server. */
+	if (strcmp(auth_request_protocol(auth_request), "imap") != 0 ||
+	    auth_request->fields.master_user != NULL) {
+		passdb_referral_finish(request, PASSDB_RESULT_OK);
+		return;
+	}
+	key = referral_key_home(auth_request->fields.user);
+	if (key == NULL) {
+		passdb_referral_finish(request,
+			passdb_referral_handle_no_home(passdb, auth_request));
+		return;
+	}
+	referral_client_lookup_async(passdb->client, auth_request->fields.user,
+				     key, passdb_referral_lookup_callback,
+				     request);
+}
+
+void passdb_imap_referral_verify_plain(struct auth_request *auth_request,
+				       const char *password ATTR_UNUSED,
+				       verify_plain_callback_t *callback)
+{
+	struct passdb_referral_request *request;
+
+	request = p_new(auth_request->pool, struct passdb_referral_request, 1);
+	request->auth_request = auth_request;
+	request->verify_callback = callback;
+	passdb_referral_start(request);
+}
+
+void passdb_imap_referral_lookup_credentials(
+	struct auth_request *auth_request,
+	lookup_credentials_callback_t *callback)
+{
+	struct passdb_referral_request *request;
+
+	request = p_new(auth_request->pool, struct passdb_referral_request, 1);
+	request->auth_request = auth_request;
+	request->credentials_callback = callback;
+	passdb_referral_start(request);
+}
+
+struct passdb_module *
+passdb_imap_referral_create(pool_t pool,
+			    const struct referral_plugin_settings *set,
+			    const char *base_dir, const char **error_r)
+{
+	struct imap_referral_passdb *passdb;
+
+	passdb = p_new(pool, struct imap_referral_passdb, 1);
+	passdb->set = set;
+	passdb->base_dir = p_strdup(pool, base_dir);
+	if (referral_self_init(pool, set->server, set->aliases,
+			       &passdb->self, error_r) < 0)
+		return NULL;
+	/* No cache key: with one, CRAM-MD5 would fail from the cache. */
+	return &passdb->module;
+}
+
+void passdb_imap_referral_init(struct passdb_module *module)
+{
+	struct imap_referral_passdb *passdb =
+		container_of(module, struct imap_referral_passdb, module);
+
+	passdb->client = referral_client_init(passdb->set->dict,
+					      passdb->base_dir,
+					      passdb->set->timeout_msecs,
+					      auth_event);
+}
+
+void passdb_imap_referral_deinit(struct passdb_module *module)
+{
+	struct imap_referral_passdb *passdb =
+		container_of(module, struct imap_referral_passdb, module);
+
+	referral_client_deinit(&passdb->client);
+}

@@ -1,0 +1,260 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "array.h"
+#include "referral-key.h"
+#include "referral-directory.h"
+#include "referral-mailbox-map.h"
+#include "dict-referral-ldap.h"
+
+struct referral_dict {
+	struct dict dict;
+	struct referral_directory *dir;
+};
+
+struct referral_dict_lookup {
+	dict_lookup_callback_t *callback;
+	void *context;
+};
+
+struct referral_dict_iter {
+	struct dict_iterate_context ctx;
+	/* NULL until it is there */
+	struct referral_mailbox_map *map;
+	unsigned int next_idx;
+	char *error;
+	/* What iterate() returned last. */
+	char *key;
+	const char *values[2];
+
+	/* The map's callback will come; freed only after that. */
+	bool waiting;
+	/* Nobody is interested any more. */
+	bool closed;
+};
+
+struct referral_config {
+	char *key;
+	pool_t set_pool;
+	struct referral_directory *dir;
+};
+static ARRAY(struct referral_config) referral_configs = ARRAY_INIT;
+
+/*
+ * Directories
+ */
+
+struct referral_directory *
+dict_referral_ldap_find_directory(const char *config_key)
+{
+	const struct referral_config *config;
+
+	if (!array_is_created(&referral_configs))
+		return NULL;
+	array_foreach(&referral_configs, config) {
+		if (strcmp(config->key, config_key) == 0)
+			return config->dir;
+	}
+	return NULL;
+}
+
+struct referral_directory *
+dict_referral_ldap_add_directory(const char *config_key,
+				 const struct referral_ldap_settings *set,
+				 pool_t set_pool, const char *base_dir)
+{
+	struct referral_config *config;
+
+	if (!array_is_created(&referral_configs))
+		i_array_init(&referral_configs, 2);
+	config = array_append_space(&referral_configs);
+	config->key = i_strdup(config_key);
+	config->set_pool = set_pool;
+	/* It outlives the dict, and so the dict's event. */
+	config->dir = referral_directory_init(set, base_dir, NULL);
+	return config->dir;
+}
+
+void dict_referral_ldap_deinit_directories(void)
+{
+	struct referral_config *config;
+
+	if (!array_is_created(&referral_configs))
+		return;
+	array_foreach_modifiable(&referral_configs, config) {
+		referral_directory_deinit(&config->dir);
+		pool_unref(&config->set_pool);
+		i_free(config->key);
+	}
+	array_free(&referral_configs);
+}
+
+/*
+ * Dicts
+ */
+
+struct dict *
+dict_referral_ldap_create(const struct dict *driver,
+			  struct referral_directory *dir)
+{
+	struct referral_dict *dict;
+
+	dict = i_new(struct referral_dict, 1);
+	dict->dict = *driver;
+	dict->dir = dir;
+	return &dict->dict;
+}
+
+void dict_referral_ldap_deinit_dict(struct dict *_dict)
+{
+	struct referral_dict *dict =
+		container_of(_dict, struct referral_dict, dict);
+
+	i_free(dict);
+}
+
+static void
+lookup_callback(const struct referral_directory_result *result,
+		struct referral_dict_lookup *lookup)
+{
+	struct dict_lookup_result dict_result;
+	const char *const values[] = { result->value, NULL };
+
+	i_zero(&dict_result);
+	dict_result.ret = result->ret;
+	if (result->ret > 0) {
+		dict_result.value = values[0];
+		dict_result.values = values;
+	} else if (result->ret < 0)
+		dict_result.error = result->error;
+	lookup->callback(&dict_result, lookup->context);
+	i_free(lookup);
+}
+
+void dict_referral_ldap_lookup_async(struct dict *_dict,
+				     const struct dict_op_settings *set ATTR_UNUSED,
+				     const char *key,
+				     dict_lookup_callback_t *callback,
+				     void *context)
+{
+	struct referral_dict *dict =
+		container_of(_dict, struct referral_dict, dict);
+	struct referral_dict_lookup *lookup;
+	enum referral_key_type type;
+	const char *name;
+
+	if (!referral_key_parse(key, &type, &name)) {
+		const struct dict_lookup_result result = {
+			.ret = -1,
+			.error = "Not a key of imap-referral: expected "
+				REFERRAL_KEY_HOME"<user> or "
+				REFERRAL_KEY_MAILBOX"<mailbox>"
+		};
+		callback(&result, context);
+		return;
+	}
+
+	lookup = i_new(struct referral_dict_lookup, 1);
+	lookup->callback = callback;
+	lookup->context = context;
+	referral_directory_lookup(dict->dir, type, name,
+				  lookup_callback, lookup);
+}
+
+/*
+ * Iteration
+ */
+
+static void referral_dict_iter_free(struct referral_dict_iter *iter)
+{
+	referral_mailbox_map_unref(&iter->map);
+	i_free(iter->error);
+	i_free(iter->key);
+	i_free(iter);
+}
+
+static void
+iterate_map_callback(struct referral_mailbox_map *map, const char *error,
+		     struct referral_dict_iter *iter)
+{
+	iter->waiting = FALSE;
+	iter->ctx.has_more = FALSE;
+	if (iter->closed) {
+		referral_dict_iter_free(iter);
+		return;
+	}
+	if (map == NULL)
+		iter->error = i_strdup(error);
+	else {
+		iter->map = map;
+		referral_mailbox_map_ref(map);
+	}
+	if (iter->ctx.async_callback != NULL)
+		iter->ctx.async_callback(iter->ctx.async_context);
+}
+
+struct dict_iterate_context *
+dict_referral_ldap_iterate_init(struct dict *_dict,
+				const struct dict_op_settings *set ATTR_UNUSED,
+				const char *path,
+				enum dict_iterate_flags flags ATTR_UNUSED)
+{
+	struct referral_dict *dict =
+		container_of(_dict, struct referral_dict, dict);
+	struct referral_dict_iter *iter;
+
+	iter = i_new(struct referral_dict_iter, 1);
+	iter->ctx.dict = _dict;
+	if (strcmp(path, REFERRAL_KEY_MAILBOX) != 0) {
+		iter->error = i_strdup(
+			"Expected to iterate "REFERRAL_KEY_MAILBOX);
+		return &iter->ctx;
+	}
+	iter->waiting = TRUE;
+	iter->ctx.has_more = TRUE;
+	referral_directory_get_map(dict->dir, iterate_map_callback, iter);
+	return &iter->ctx;
+}
+
+bool dict_referral_ldap_iterate(struct dict_iterate_context *ctx,
+				const char **key_r,
+				const char *const **values_r)
+{
+	struct referral_dict_iter *iter =
+		container_of(ctx, struct referral_dict_iter, ctx);
+	const char *name, *value = NULL;
+
+	if (iter->map == NULL)
+		return FALSE;
+	/* Who has a broken location cannot be shown. */
+	while (value == NULL) {
+		if (iter->next_idx == referral_mailbox_map_count(iter->map))
+			return FALSE;
+		referral_mailbox_map_get(iter->map, iter->next_idx++,
+					 &name, &value);
+	}
+	i_free(iter->key);
+	iter->key = i_strconcat(REFERRAL_KEY_MAILBOX,
+				dict_escape_string(name), NULL);
+	iter->values[0] = value;
+	*key_r = iter->key;
+	*values_r = iter->values;
+	return TRUE;
+}
+
+int dict_referral_ldap_iterate_deinit(struct dict_iterate_context *ctx,
+				      const char **error_r)
+{
+	struct referral_dict_iter *iter =
+		container_of(ctx, struct referral_dict_iter, ctx);
+	int ret = 0;
+
+	if (iter->error != NULL) {
+		*error_r = t_strdup(iter->error);
+		ret = -1;
+	}
+	iter->closed = TRUE;
+	if (!iter->waiting)
+		referral_dict_iter_free(iter);
+	return ret;
+}

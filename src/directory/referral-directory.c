@@ -1,0 +1,370 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "array.h"
+#include "ioloop.h"
+#include "llist.h"
+#include "str.h"
+#include "str-sanitize.h"
+#include "referral-ldap-settings.h"
+#include "referral-ldap-connection.h"
+#include "referral-ldap-template.h"
+#include "referral-ldap-value.h"
+#include "referral-home-cache.h"
+#include "referral-mailbox-loader.h"
+#include "referral-mailbox-map.h"
+#include "referral-value-log.h"
+#include "referral-directory.h"
+
+/* Somebody who waits for the map. */
+struct referral_map_waiter {
+	struct referral_map_waiter *prev, *next;
+	struct referral_directory *dir;
+	struct timeout *to;
+	referral_directory_map_callback_t *callback;
+	void *context;
+};
+
+struct referral_directory {
+	const struct referral_ldap_settings *set;
+	struct event *event;
+
+	struct referral_ldap_connection *conn;
+	struct referral_value_log *log;
+	struct referral_home_cache *homes;
+
+	struct referral_mailbox_loader *loader;
+	/* NULL if it was never loaded, or the last try failed: then we cannot
+	   say that a mailbox is not remote. */
+	struct referral_mailbox_map *map;
+	struct timeout *to_refresh;
+	struct referral_map_waiter *waiters_head, *waiters_tail;
+
+	bool load_failed;
+	bool deiniting;
+};
+
+/*
+ * Homes
+ */
+
+struct referral_home_lookup {
+	struct referral_directory *dir;
+	char *user;
+	referral_directory_callback_t *callback;
+	void *context;
+};
+
+/* Get the home servers that an entry names. Returns 1 if there are any, 0 if it
+   names none, -1 if none of them is usable. */
+static int
+home_entry_parse(struct referral_directory *dir,
+		 const struct referral_ldap_entry *entry, string_t *value_r)
+{
+	const char *attribute = dir->set->home_attribute;
+	ARRAY_TYPE(referral_ldap_bytes) all_bytes;
+	ARRAY_TYPE(referral_ldap_value) values;
+	const struct referral_ldap_bytes *bytes;
+	struct referral_ldap_value value;
+	const char *error;
+
+	t_array_init(&values, 2);
+	referral_ldap_entry_get_values(entry, attribute, &all_bytes);
+	array_foreach(&all_bytes, bytes) {
+		if (referral_ldap_value_parse(pool_datastack_create(),
+					      bytes->data, bytes->size,
+					      dir->set->default_port,
+					      &value, &error) < 0) {
+			referral_value_log_skip(dir->log, entry->dn, attribute,
+						bytes->data, error);
+			continue;
+		}
+		/* a home is a server, whatever mailbox is named with it */
+		value.url.mailbox = NULL;
+		array_push_back(&values, &value);
+	}
+	if (array_count(&all_bytes) == 0)
+		return 0;
+	if (array_count(&values) == 0)
+		return -1;
+	referral_ldap_values_sort(&values);
+	referral_ldap_values_append(value_r, &values);
+	return 1;
+}
+
+static void
+home_result_parse(struct referral_home_lookup *lookup,
+		  struct referral_ldap_result *ldap_result,
+		  struct referral_directory_result *result_r)
+{
+	struct referral_directory *dir = lookup->dir;
+	struct referral_ldap_entry entry, entry2;
+	string_t *value = t_str_new(128);
+
+	i_zero(result_r);
+	if (ldap_result->error != NULL) {
+		result_r->ret = -1;
+		result_r->error = ldap_result->error;
+		return;
+	}
+	if (!referral_ldap_result_next(ldap_result, &entry)) {
+		/* no such user */
+		result_r->ret = 0;
+	} else if (referral_ldap_result_next(ldap_result, &entry2)) {
+		result_r->ret = -1;
+		result_r->error = t_strdup_printf(
+			"referral_ldap_home_filter finds several entries for "
+			"one user, at least %s and %s",
+			str_sanitize(entry.dn, 256),
+			str_sanitize(entry2.dn, 256));
+	} else {
+		result_r->ret = home_entry_parse(dir, &entry, value);
+		result_r->value = str_c(value);
+		result_r->error = "The entry names no usable home server";
+	}
+	if (result_r->ret >= 0) {
+		referral_home_cache_add(dir->homes, lookup->user,
+			result_r->ret > 0 ? result_r->value : NULL);
+	}
+}
+
+static void
+home_search_callback(struct referral_ldap_result *ldap_result,
+		     struct referral_home_lookup *lookup)
+{
+	struct referral_directory_result result;
+
+	home_result_parse(lookup, ldap_result, &result);
+	lookup->callback(&result, lookup->context);
+	i_free(lookup->user);
+	i_free(lookup);
+}
+
+static void
+home_lookup(struct referral_directory *dir, const char *user,
+	    referral_directory_callback_t *callback, void *context)
+{
+	const char *const attributes[] = { dir->set->home_attribute, NULL };
+	struct referral_directory_result result;
+	struct referral_home_lookup *lookup;
+
+	i_zero(&result);
+	if (referral_home_cache_lookup(dir->homes, user, &result.value)) {
+		result.ret = result.value != NULL ? 1 : 0;
+		callback(&result, context);
+		return;
+	}
+
+	lookup = i_new(struct referral_home_lookup, 1);
+	lookup->dir = dir;
+	lookup->user = i_strdup(user);
+	lookup->callback = callback;
+	lookup->context = context;
+
+	const struct referral_ldap_search search = {
+		.base = dir->set->home_base,
+		.scope = dir->set->home_scope,
+		.filter = referral_ldap_template_expand(dir->set->home_filter,
+							user),
+		.attributes = attributes,
+		/* the second one is one too many */
+		.size_limit = 2,
+	};
+	referral_ldap_connection_search(dir->conn, &search,
+					home_search_callback, lookup);
+}
+
+/*
+ * Mailboxes
+ */
+
+static void
+waiter_finish(struct referral_map_waiter *waiter,
+	      struct referral_mailbox_map *map, const char *error)
+{
+	struct referral_directory *dir = waiter->dir;
+
+	DLLIST2_REMOVE(&dir->waiters_head, &dir->waiters_tail, waiter);
+	timeout_remove(&waiter->to);
+	T_BEGIN {
+		waiter->callback(map, error, waiter->context);
+	} T_END;
+	i_free(waiter);
+}
+
+static void waiter_timeout(struct referral_map_waiter *waiter)
+{
+	waiter_finish(waiter, NULL, "The mailboxes are still being loaded");
+}
+
+static void refresh_timeout(struct referral_directory *dir)
+{
+	referral_mailbox_loader_start(dir->loader);
+}
+
+/* Once for each time that it begins or ends to fail. */
+static void
+mailboxes_log_loaded(struct referral_directory *dir,
+		     struct referral_mailbox_map *map, const char *error)
+{
+	bool failed = map == NULL;
+
+	if (failed == dir->load_failed || dir->deiniting)
+		return;
+	dir->load_failed = failed;
+	if (failed)
+		e_error(dir->event, "Loading the mailboxes failed: %s", error);
+	else {
+		e_info(dir->event, "Loading the mailboxes works again: "
+		       "%u found", referral_mailbox_map_count(map));
+	}
+}
+
+static void
+mailboxes_loaded(struct referral_mailbox_map *map, const char *error,
+		 struct referral_directory *dir)
+{
+	struct referral_map_waiter *last = dir->waiters_tail, *waiter;
+	bool more = last != NULL;
+
+	mailboxes_log_loaded(dir, map, error);
+	referral_mailbox_map_unref(&dir->map);
+	dir->map = map;
+	timeout_remove(&dir->to_refresh);
+	if (!dir->deiniting) {
+		dir->to_refresh = timeout_add(dir->set->mailbox_refresh_msecs,
+					      refresh_timeout, dir);
+	}
+
+	if (map != NULL)
+		referral_mailbox_map_ref(map);
+	/* Callbacks may add others: they come after the last one. */
+	while (more) {
+		waiter = dir->waiters_head;
+		more = waiter != last;
+		waiter_finish(waiter, map, error);
+	}
+	referral_mailbox_map_unref(&map);
+}
+
+#undef referral_directory_get_map
+void referral_directory_get_map(struct referral_directory *dir,
+				referral_directory_map_callback_t *callback,
+				void *context)
+{
+	struct referral_map_waiter *waiter;
+
+	if (dir->map != NULL) {
+		callback(dir->map, NULL, context);
+		return;
+	}
+	waiter = i_new(struct referral_map_waiter, 1);
+	waiter->dir = dir;
+	waiter->callback = callback;
+	waiter->context = context;
+	waiter->to = timeout_add(dir->set->timeout_msecs,
+				 waiter_timeout, waiter);
+	DLLIST2_APPEND(&dir->waiters_head, &dir->waiters_tail, waiter);
+	referral_mailbox_loader_start(dir->loader);
+}
+
+struct referral_mailbox_lookup {
+	char *name;
+	referral_directory_callback_t *callback;
+	void *context;
+};
+
+static void
+mailbox_map_callback(struct referral_mailbox_map *map, const char *error,
+		     struct referral_mailbox_lookup *lookup)
+{
+	struct referral_directory_result result;
+
+	i_zero(&result);
+	if (map == NULL) {
+		result.ret = -1;
+		result.error = error;
+	} else {
+		result.ret = referral_mailbox_map_lookup(map, lookup->name,
+							 &result.value);
+		result.error = "The directory names no usable location";
+	}
+	lookup->callback(&result, lookup->context);
+	i_free(lookup->name);
+	i_free(lookup);
+}
+
+static void
+mailbox_lookup(struct referral_directory *dir, const char *name,
+	       referral_directory_callback_t *callback, void *context)
+{
+	struct referral_mailbox_lookup *lookup;
+
+	lookup = i_new(struct referral_mailbox_lookup, 1);
+	lookup->name = i_strdup(name);
+	lookup->callback = callback;
+	lookup->context = context;
+	referral_directory_get_map(dir,
+		(referral_directory_map_callback_t *)mailbox_map_callback,
+		lookup);
+}
+
+/*
+ * Directory
+ */
+
+#undef referral_directory_lookup
+void referral_directory_lookup(struct referral_directory *dir,
+			       enum referral_key_type type, const char *name,
+			       referral_directory_callback_t *callback,
+			       void *context)
+{
+	switch (type) {
+	case REFERRAL_KEY_TYPE_HOME:
+		home_lookup(dir, name, callback, context);
+		break;
+	case REFERRAL_KEY_TYPE_MAILBOX:
+		mailbox_lookup(dir, name, callback, context);
+		break;
+	}
+}
+
+struct referral_directory *
+referral_directory_init(const struct referral_ldap_settings *set,
+			const char *base_dir, struct event *event_parent)
+{
+	struct referral_directory *dir;
+
+	dir = i_new(struct referral_directory, 1);
+	dir->set = set;
+	dir->event = event_create(event_parent);
+	event_set_append_log_prefix(dir->event, "referral-ldap: ");
+	dir->conn = referral_ldap_connection_init(set, base_dir, dir->event);
+	dir->log = referral_value_log_init(dir->event);
+	dir->homes = referral_home_cache_init(set->home_cache_size,
+					      set->home_ttl_msecs,
+					      set->home_negative_ttl_msecs);
+	dir->loader = referral_mailbox_loader_init(dir->conn, set, dir->log,
+						   mailboxes_loaded, dir);
+	/* before somebody waits for it */
+	referral_mailbox_loader_start(dir->loader);
+	return dir;
+}
+
+void referral_directory_deinit(struct referral_directory **_dir)
+{
+	struct referral_directory *dir = *_dir;
+
+	*_dir = NULL;
+	dir->deiniting = TRUE;
+	/* fails the searches, and with them all lookups */
+	referral_ldap_connection_deinit(&dir->conn);
+	referral_mailbox_loader_deinit(&dir->loader);
+	i_assert(dir->waiters_head == NULL);
+	timeout_remove(&dir->to_refresh);
+	referral_mailbox_map_unref(&dir->map);
+	referral_home_cache_deinit(&dir->homes);
+	referral_value_log_deinit(&dir->log);
+	event_unref(&dir->event);
+	i_free(dir);
+}

@@ -1,0 +1,64 @@
+#ifndef REFERRAL_DIRECTORY_H
+#define REFERRAL_DIRECTORY_H
+
+#include "referral-key.h"
+
+/* The directory, as the dict contract sees it: cached homes, the map of
+   mailboxes, and one LDAP connection behind them. */
+struct referral_directory;
+
+struct referral_ldap_settings;
+struct referral_mailbox_map;
+
+struct referral_directory_result {
+	/* 1 = found, 0 = the directory names no place, -1 = it cannot be asked
+	   or what it names cannot be used */
+	int ret;
+	/* ret > 0: URLs separated by a space */
+	const char *value;
+	/* ret < 0 */
+	const char *error;
+};
+
+typedef void
+referral_directory_callback_t(const struct referral_directory_result *result,
+			      void *context);
+/* Gets a map that is valid now, or NULL and why there is none. */
+typedef void
+referral_directory_map_callback_t(struct referral_mailbox_map *map,
+				  const char *error, void *context);
+
+/* The settings have to exist as long as the directory does. */
+struct referral_directory *
+referral_directory_init(const struct referral_ldap_settings *set,
+			const char *base_dir, struct event *event_parent);
+/* Lookups that are not finished fail: their callbacks are called. */
+void referral_directory_deinit(struct referral_directory **dir);
+
+/* Look up a name that referral_key_parse() returned. The callback is called
+   exactly once, within the settings' timeout and possibly before this returns.
+   The result is valid only while it runs. */
+void referral_directory_lookup(struct referral_directory *dir,
+			       enum referral_key_type type, const char *name,
+			       referral_directory_callback_t *callback,
+			       void *context);
+#define referral_directory_lookup(dir, type, name, callback, context) \
+	referral_directory_lookup(dir, type, name, \
+		(referral_directory_callback_t *)(callback), \
+		1 ? (context) : CALLBACK_TYPECHECK(callback, \
+			void (*)(const struct referral_directory_result *, \
+				 typeof(context))))
+
+/* Get the map of mailboxes, in the same way. Who wants to keep it adds a
+   reference. */
+void referral_directory_get_map(struct referral_directory *dir,
+				referral_directory_map_callback_t *callback,
+				void *context);
+#define referral_directory_get_map(dir, callback, context) \
+	referral_directory_get_map(dir, \
+		(referral_directory_map_callback_t *)(callback), \
+		1 ? (context) : CALLBACK_TYPECHECK(callback, \
+			void (*)(struct referral_mailbox_map *, const char *, \
+				 typeof(context))))
+
+#endif

@@ -1,0 +1,97 @@
+#ifndef REFERRAL_LDAP_CONNECTION_H
+#define REFERRAL_LDAP_CONNECTION_H
+
+#include <ldap.h>
+#include <openldap.h>
+
+/* One connection to one of the LDAP servers, shared by all searches. It is
+   opened by the first search and reopened by the next one after it was lost.
+   Searches that were in flight when it was lost are sent again. Nothing here
+   ever waits: the sockets are ours and non-blocking, and libldap only reads
+   and writes them when there is something to do. */
+
+struct referral_ldap_settings;
+struct referral_ldap_connection;
+
+struct referral_ldap_search {
+	const char *base;
+	int scope; /* LDAP_SCOPE_* */
+	const char *filter;
+	/* Ended by NULL. */
+	const char *const *attributes;
+	/* Most entries wanted; 0 = no limit */
+	unsigned int size_limit;
+	/* Use the paged results control (RFC 2696); 0 = do not */
+	unsigned int page_size;
+	/* The page after this one; NULL = the first page */
+	const struct berval *cookie;
+};
+
+struct referral_ldap_result {
+	/* NULL if the search was successful: then the entries are all there
+	   are, or "truncated" is set as there are more than the size_limit.
+	   Otherwise the directory could not be asked; there are no entries.
+	   Says which server. */
+	const char *error;
+	bool truncated;
+	/* There are more pages if it is not empty. */
+	struct berval cookie;
+
+	/* Private */
+	LDAP *ld;
+	LDAPMessage *chain, *next_entry;
+};
+
+struct referral_ldap_entry {
+	/* As the server sent it: sanitize it before it is logged. */
+	const char *dn;
+
+	/* Private */
+	LDAP *ld;
+	LDAPMessage *msg;
+};
+
+/* One value of an attribute. There is a NUL byte after it, and there may be
+   others in it. */
+struct referral_ldap_bytes {
+	const char *data;
+	size_t size;
+};
+ARRAY_DEFINE_TYPE(referral_ldap_bytes, struct referral_ldap_bytes);
+
+typedef void referral_ldap_callback_t(struct referral_ldap_result *result,
+				      void *context);
+
+/* The settings have to exist as long as the connection does. Names are
+   resolved by Dovecot's dns-client service in base_dir. */
+struct referral_ldap_connection *
+referral_ldap_connection_init(const struct referral_ldap_settings *set,
+			      const char *base_dir, struct event *event_parent);
+/* Searches that are not finished fail: their callbacks are called. */
+void referral_ldap_connection_deinit(struct referral_ldap_connection **conn);
+
+/* The callback is called exactly once, at the latest when the settings'
+   timeout is over, and possibly before this returns. It may start other
+   searches. The result is valid only while it runs. The search is copied. */
+void referral_ldap_connection_search(struct referral_ldap_connection *conn,
+				     const struct referral_ldap_search *search,
+				     referral_ldap_callback_t *callback,
+				     void *context);
+#define referral_ldap_connection_search(conn, search, callback, context) \
+	referral_ldap_connection_search(conn, search, \
+		(referral_ldap_callback_t *)(callback), \
+		1 ? (context) : CALLBACK_TYPECHECK(callback, \
+			void (*)(struct referral_ldap_result *, \
+				 typeof(context))))
+
+/* Returns FALSE when there are no more entries. The strings are allocated from
+   the data stack. */
+bool referral_ldap_result_next(struct referral_ldap_result *result,
+			       struct referral_ldap_entry *entry_r);
+/* Get an attribute's values, allocated from the data stack. The array is empty
+   if the entry has no such attribute. */
+void referral_ldap_entry_get_values(const struct referral_ldap_entry *entry,
+				    const char *attribute,
+				    ARRAY_TYPE(referral_ldap_bytes) *values_r);
+
+#endif

@@ -1,0 +1,204 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "array.h"
+#include "referral-url.h"
+#include "referral-ldap-template.h"
+#include "referral-ldap-settings.h"
+
+#include <ctype.h>
+#include <ldap.h>
+
+#define WEEK_MSECS (7*24*3600*1000)
+
+#undef DEF
+#define DEF(type, name, ...) \
+	{ "referral_ldap_"#name, REFERRAL_SETTING_TYPE_##type, \
+	  offsetof(struct referral_ldap_settings, name), __VA_ARGS__ }
+#undef DEF_MSECS
+#define DEF_MSECS(name, ...) \
+	{ "referral_ldap_"#name, REFERRAL_SETTING_TYPE_MSECS, \
+	  offsetof(struct referral_ldap_settings, name##_msecs), __VA_ARGS__ }
+
+/* In the order of LDAP_SCOPE_* */
+static const char *const scope_choices[] = {
+	"base", "onelevel", "subtree", NULL
+};
+
+const struct referral_setting referral_ldap_setting_defs[] = {
+	DEF(STR, uris, .default_value = ""),
+	DEF(STR, bind_dn, .default_value = ""),
+	DEF(STR, password_file, .default_value = ""),
+	DEF_MSECS(timeout, .default_value = "2s", .min = 100, .max = 60*1000),
+	DEF(STR, base, .default_value = ""),
+	DEF(UINT, default_port, .default_value = "143",
+	    .min = 1, .max = 65535),
+
+	DEF(STR, home_base, .default_value = ""),
+	DEF(ENUM, home_scope, .default_value = "subtree",
+	    .choices = scope_choices),
+	DEF(STR, home_filter, .default_value = "(uid=%{user})"),
+	DEF(STR, home_attribute, .default_value = "mailHost"),
+	DEF_MSECS(home_ttl, .default_value = "60s", .max = WEEK_MSECS),
+	DEF_MSECS(home_negative_ttl, .default_value = "10s",
+		  .max = WEEK_MSECS),
+	DEF(UINT, home_cache_size, .default_value = "10000",
+	    .max = 10*1000*1000),
+
+	DEF(STR, mailbox_base, .default_value = ""),
+	DEF(ENUM, mailbox_scope, .default_value = "subtree",
+	    .choices = scope_choices),
+	/* People have homes, and may have home pages: neither is a mailbox. */
+	DEF(STR, mailbox_filter, .default_value =
+	    "(&(|(&(objectClass=labeledURIObject)(labeledURI=*))"
+	    "(&(objectClass=inetLocalMailRecipient)(mailHost=*)))"
+	    "(!(objectClass=person))(!(objectClass=posixAccount)))"),
+	DEF(STR, mailbox_uri_attribute, .default_value = "labeledURI"),
+	DEF(STR, mailbox_host_attribute, .default_value = "mailHost"),
+	DEF(STR, mailbox_name_attribute, .default_value = "cn"),
+	DEF_MSECS(mailbox_refresh, .default_value = "60s",
+		  .min = 1000, .max = WEEK_MSECS),
+	DEF(UINT, mailbox_page_size, .default_value = "500",
+	    .min = 1, .max = 100*1000),
+	DEF(UINT, mailbox_limit, .default_value = "100000",
+	    .min = 1, .max = 10*1000*1000),
+	{ .name = NULL }
+};
+
+static int
+uri_parse(struct referral_ldap_settings *set, pool_t pool, const char *str,
+	  const char **error_r)
+{
+	struct referral_ldap_uri *uri;
+	LDAPURLDesc *desc;
+	int ret = -1;
+
+	if (ldap_url_parse(str, &desc) != LDAP_URL_SUCCESS) {
+		*error_r = t_strdup_printf("referral_ldap_uris: %s: "
+			"expected ldap://host[:port] or ldapi://path, with / "
+			"in the path written as %%2F", str);
+		return -1;
+	}
+	uri = array_append_space(&set->parsed_uris);
+	uri->uri = p_strdup(pool, str);
+	if (strcmp(desc->lud_scheme, "ldapi") == 0) {
+		uri->path = p_strdup(pool, desc->lud_host);
+		ret = uri->path != NULL && *uri->path == '/' ? 0 : -1;
+	} else if (strcmp(desc->lud_scheme, "ldap") == 0) {
+		struct referral_url url;
+		const char *error;
+
+		uri->host = p_strdup(pool, desc->lud_host);
+		uri->port = desc->lud_port == 0 ? LDAP_PORT : desc->lud_port;
+		ret = uri->host == NULL ? -1 :
+			referral_url_parse_server(pool, uri->host, uri->port,
+						  &url, &error);
+		uri->host = ret < 0 ? NULL : url.host;
+	}
+	if (ret < 0) {
+		*error_r = t_strdup_printf("referral_ldap_uris: %s: "
+			"expected ldap://host[:port] or ldapi://path with an "
+			"absolute path", str);
+	}
+	ldap_free_urldesc(desc);
+	return ret;
+}
+
+static int
+uris_parse(struct referral_ldap_settings *set, pool_t pool,
+	   const char **error_r)
+{
+	const char *const *uris;
+
+	p_array_init(&set->parsed_uris, pool, 2);
+	for (uris = t_strsplit_spaces(set->uris, " ,"); *uris != NULL; uris++) {
+		if (uri_parse(set, pool, *uris, error_r) < 0)
+			return -1;
+	}
+	if (array_count(&set->parsed_uris) == 0) {
+		*error_r = "referral_ldap_uris is not set: "
+			"expected ldap://host[:port] or ldapi://path";
+		return -1;
+	}
+	return 0;
+}
+
+static int
+base_check(const char *name, const char *base, const char **error_r)
+{
+	LDAPDN dn;
+
+	if (*base == '\0') {
+		*error_r = t_strdup_printf("%s is not set: "
+			"expected a DN such as dc=example,dc=org", name);
+		return -1;
+	}
+	if (ldap_str2dn(base, &dn, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS) {
+		*error_r = t_strdup_printf("%s=%s: "
+			"expected a DN such as dc=example,dc=org", name, base);
+		return -1;
+	}
+	ldap_dnfree(dn);
+	return 0;
+}
+
+static int
+attribute_check(const char *name, const char *attribute, const char **error_r)
+{
+	const char *p;
+
+	/* RFC 4512 section 1.4; options and OIDs, too */
+	for (p = attribute; *p != '\0'; p++) {
+		if (!i_isalnum(*p) && strchr("-.;", *p) == NULL)
+			break;
+	}
+	if (p == attribute || *p != '\0') {
+		*error_r = t_strdup_printf("%s=%s: expected the name of one "
+			"attribute", name, attribute);
+		return -1;
+	}
+	return 0;
+}
+
+int referral_ldap_settings_check(struct referral_ldap_settings *set,
+				 pool_t pool, const char **error_r)
+{
+	if (uris_parse(set, pool, error_r) < 0)
+		return -1;
+	if ((*set->bind_dn != '\0') != (*set->password_file != '\0')) {
+		*error_r = "expected both referral_ldap_bind_dn and "
+			"referral_ldap_password_file, or neither of them for "
+			"an anonymous bind";
+		return -1;
+	}
+
+	if (*set->home_base == '\0')
+		set->home_base = set->base;
+	if (*set->mailbox_base == '\0')
+		set->mailbox_base = set->base;
+	if ((set->base == set->home_base || set->base == set->mailbox_base) &&
+	    base_check("referral_ldap_base", set->base, error_r) < 0)
+		return -1;
+	if (base_check("referral_ldap_home_base",
+		       set->home_base, error_r) < 0 ||
+	    base_check("referral_ldap_mailbox_base",
+		       set->mailbox_base, error_r) < 0)
+		return -1;
+
+	if (referral_ldap_template_check("referral_ldap_home_filter",
+					 set->home_filter, TRUE, error_r) < 0 ||
+	    referral_ldap_template_check("referral_ldap_mailbox_filter",
+					 set->mailbox_filter, FALSE,
+					 error_r) < 0)
+		return -1;
+	if (attribute_check("referral_ldap_home_attribute",
+			    set->home_attribute, error_r) < 0 ||
+	    attribute_check("referral_ldap_mailbox_uri_attribute",
+			    set->mailbox_uri_attribute, error_r) < 0 ||
+	    attribute_check("referral_ldap_mailbox_host_attribute",
+			    set->mailbox_host_attribute, error_r) < 0 ||
+	    attribute_check("referral_ldap_mailbox_name_attribute",
+			    set->mailbox_name_attribute, error_r) < 0)
+		return -1;
+	return 0;
+}

@@ -1,0 +1,59 @@
+#ifndef REFERRAL_LDAP_SETTINGS_H
+#define REFERRAL_LDAP_SETTINGS_H
+
+#include "array-decl.h"
+#include "net.h"
+#include "referral-setting.h"
+
+struct referral_ldap_uri {
+	/* As configured, for messages. */
+	const char *uri;
+	/* ldapi: the socket. */
+	const char *path;
+	/* ldap: a name or an address, and the port. */
+	const char *host;
+	in_port_t port;
+};
+ARRAY_DEFINE_TYPE(referral_ldap_uri, struct referral_ldap_uri);
+
+/* The referral_ldap_* settings. What they mean is said in
+   conf/imap-referral-ldap.conf.ext. */
+struct referral_ldap_settings {
+	const char *uris;
+	const char *bind_dn;
+	const char *password_file;
+	unsigned int timeout_msecs;
+	const char *base;
+	unsigned int default_port;
+
+	const char *home_base;
+	unsigned int home_scope;
+	const char *home_filter;
+	const char *home_attribute;
+	unsigned int home_ttl_msecs;
+	unsigned int home_negative_ttl_msecs;
+	unsigned int home_cache_size;
+
+	const char *mailbox_base;
+	unsigned int mailbox_scope;
+	const char *mailbox_filter;
+	const char *mailbox_uri_attribute;
+	const char *mailbox_host_attribute;
+	const char *mailbox_name_attribute;
+	unsigned int mailbox_refresh_msecs;
+	unsigned int mailbox_page_size;
+	unsigned int mailbox_limit;
+
+	/* Filled in by referral_ldap_settings_check() */
+	ARRAY_TYPE(referral_ldap_uri) parsed_uris;
+};
+
+extern const struct referral_setting referral_ldap_setting_defs[];
+
+/* Check what concerns several settings or takes LDAP to understand, and fill in
+   the defaults that depend on others. Returns 0, or -1 with error_r, which
+   names the setting and says what is expected. */
+int referral_ldap_settings_check(struct referral_ldap_settings *set,
+				 pool_t pool, const char **error_r);
+
+#endif

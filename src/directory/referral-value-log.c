@@ -1,0 +1,58 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "hash.h"
+#include "str-sanitize.h"
+#include "referral-value-log.h"
+
+/* When there are more the log starts over: better twice than forgotten. */
+#define REFERRAL_VALUE_LOG_MAX_COUNT 10000
+/* What is logged of a DN or a value. In bytes. */
+#define REFERRAL_VALUE_LOG_MAX_LENGTH 256
+
+struct referral_value_log {
+	struct event *event;
+	pool_t pool;
+	HASH_TABLE(const char *, const char *) lines;
+};
+
+struct referral_value_log *referral_value_log_init(struct event *event)
+{
+	struct referral_value_log *log;
+
+	log = i_new(struct referral_value_log, 1);
+	log->event = event;
+	log->pool = pool_alloconly_create("referral value log", 1024);
+	hash_table_create(&log->lines, default_pool, 0, str_hash, strcmp);
+	return log;
+}
+
+void referral_value_log_deinit(struct referral_value_log **_log)
+{
+	struct referral_value_log *log = *_log;
+
+	*_log = NULL;
+	hash_table_destroy(&log->lines);
+	pool_unref(&log->pool);
+	i_free(log);
+}
+
+void referral_value_log_skip(struct referral_value_log *log, const char *dn,
+			     const char *attribute, const char *value,
+			     const char *problem)
+{
+	const char *line;
+
+	line = t_strdup_printf("%s: Skipping %s='%s': %s",
+		str_sanitize(dn, REFERRAL_VALUE_LOG_MAX_LENGTH), attribute,
+		str_sanitize(value, REFERRAL_VALUE_LOG_MAX_LENGTH), problem);
+	if (hash_table_lookup(log->lines, line) != NULL)
+		return;
+	if (hash_table_count(log->lines) >= REFERRAL_VALUE_LOG_MAX_COUNT) {
+		hash_table_clear(log->lines, TRUE);
+		p_clear(log->pool);
+	}
+	line = p_strdup(log->pool, line);
+	hash_table_insert(log->lines, line, line);
+	e_error(log->event, "%s", line);
+}

@@ -1,0 +1,58 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "referral-compat.h"
+#include "dict.h"
+#include "unichar.h"
+#include "referral-url.h"
+#include "referral-key.h"
+
+static bool user_is_valid(const char *user)
+{
+	const char *p;
+
+	if (*user == '\0' || strlen(user) > REFERRAL_MAX_USER_LENGTH ||
+	    !uni_utf8_str_is_valid(user))
+		return FALSE;
+	for (p = user; *p != '\0'; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+const char *referral_key_home(const char *user)
+{
+	if (!user_is_valid(user))
+		return NULL;
+	return t_strconcat(REFERRAL_KEY_HOME, dict_escape_string(user), NULL);
+}
+
+const char *referral_key_mailbox(const char *mailbox)
+{
+	if (referral_mailbox_name_error(mailbox) != NULL)
+		return NULL;
+	return t_strconcat(REFERRAL_KEY_MAILBOX,
+			   dict_escape_string(mailbox), NULL);
+}
+
+bool referral_key_parse(const char *key, enum referral_key_type *type_r,
+			const char **name_r)
+{
+	const char *suffix;
+
+	if (str_begins_with(key, REFERRAL_KEY_HOME)) {
+		suffix = key + strlen(REFERRAL_KEY_HOME);
+		*type_r = REFERRAL_KEY_TYPE_HOME;
+		*name_r = dict_unescape_string(suffix);
+		return strchr(suffix, '/') == NULL && user_is_valid(*name_r);
+	}
+	if (str_begins_with(key, REFERRAL_KEY_MAILBOX)) {
+		suffix = key + strlen(REFERRAL_KEY_MAILBOX);
+		*type_r = REFERRAL_KEY_TYPE_MAILBOX;
+		*name_r = dict_unescape_string(suffix);
+		return strchr(suffix, '/') == NULL &&
+			referral_mailbox_name_error(*name_r) == NULL;
+	}
+	return FALSE;
+}

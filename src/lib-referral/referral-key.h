@@ -1,0 +1,27 @@
+#ifndef REFERRAL_KEY_H
+#define REFERRAL_KEY_H
+
+/* Keys of the dict contract. Names in them are UTF-8 with '/' as the hierarchy
+   separator, escaped with dict_escape_string(). */
+#define REFERRAL_KEY_PREFIX "shared/imap-referral/"
+#define REFERRAL_KEY_HOME REFERRAL_KEY_PREFIX"home/"
+#define REFERRAL_KEY_MAILBOX REFERRAL_KEY_PREFIX"mailbox/"
+
+enum referral_key_type {
+	REFERRAL_KEY_TYPE_HOME,
+	REFERRAL_KEY_TYPE_MAILBOX,
+};
+
+/* These return the key of a user's home server or a mailbox, allocated from
+   the data stack; NULL if the directory cannot know such a name, and so need
+   not be asked: not UTF-8, too long, control characters, an empty level. */
+const char *referral_key_home(const char *user);
+const char *referral_key_mailbox(const char *mailbox);
+
+/* The reverse. Returns TRUE with the unescaped name, allocated from the data
+   stack; FALSE if it is no key of the contract. The name has the guarantees of
+   the functions above. */
+bool referral_key_parse(const char *key, enum referral_key_type *type_r,
+			const char **name_r);
+
+#endif

@@ -1,0 +1,217 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "ioloop.h"
+#include "llist.h"
+#include "dict.h"
+#include "referral-lookup.h"
+
+struct referral_client {
+	char *dict_uri, *base_dir;
+	unsigned int timeout_msecs;
+	struct event *event;
+
+	/* NULL if not open */
+	struct dict *dict;
+	/* Lookups whose callback is still to be called. */
+	struct referral_lookup *lookups;
+};
+
+/* Two things end a lookup, in either order: its callback, and the dict's one,
+   which comes late after a timeout. The client's list holds one reference
+   until the former, the dict the other until the latter. */
+struct referral_lookup {
+	struct referral_lookup *prev, *next;
+	int refcount;
+
+	struct referral_client *client;
+	struct timeout *to;
+	referral_lookup_callback_t *callback;
+	void *context;
+};
+
+struct referral_client *
+referral_client_init(const char *dict_uri, const char *base_dir,
+		     unsigned int timeout_msecs, struct event *event_parent)
+{
+	struct referral_client *client;
+
+	client = i_new(struct referral_client, 1);
+	client->dict_uri = i_strdup(dict_uri);
+	client->base_dir = i_strdup(base_dir);
+	client->timeout_msecs = timeout_msecs;
+	client->event = event_create(event_parent);
+	return client;
+}
+
+static void referral_lookup_unref(struct referral_lookup *lookup)
+{
+	i_assert(lookup->refcount > 0);
+	if (--lookup->refcount == 0)
+		i_free(lookup);
+}
+
+static void
+referral_lookup_finish(struct referral_lookup *lookup,
+		       const struct referral_lookup_result *result)
+{
+	referral_lookup_callback_t *callback = lookup->callback;
+
+	timeout_remove(&lookup->to);
+	DLLIST_REMOVE(&lookup->client->lookups, lookup);
+	lookup->client = NULL;
+	lookup->callback = NULL;
+	callback(result, lookup->context);
+	referral_lookup_unref(lookup);
+}
+
+static void
+referral_lookup_fail(struct referral_lookup *lookup, const char *error)
+{
+	const struct referral_lookup_result result = {
+		.ret = -1,
+		.error = error,
+	};
+
+	referral_lookup_finish(lookup, &result);
+}
+
+static void referral_lookup_timeout(struct referral_lookup *lookup)
+{
+	referral_lookup_fail(lookup, t_strdup_printf(
+		"No answer from %s in %u ms", lookup->client->dict_uri,
+		lookup->client->timeout_msecs));
+}
+
+static void
+referral_lookup_dict_callback(const struct dict_lookup_result *dict_result,
+			      struct referral_lookup *lookup)
+{
+	const struct referral_lookup_result result = {
+		.ret = dict_result->ret,
+		.value = dict_result->value,
+		.error = dict_result->error,
+	};
+
+	if (lookup->callback != NULL)
+		referral_lookup_finish(lookup, &result);
+	referral_lookup_unref(lookup);
+}
+
+static int
+referral_client_open(struct referral_client *client, const char **error_r)
+{
+	const struct dict_settings set = {
+		.base_dir = client->base_dir,
+		.event_parent = client->event,
+	};
+
+	if (client->dict != NULL)
+		return 0;
+	return dict_init(client->dict_uri, &set, &client->dict, error_r);
+}
+
+static struct referral_lookup *
+referral_lookup_create(struct referral_client *client,
+		       referral_lookup_callback_t *callback, void *context)
+{
+	struct referral_lookup *lookup;
+
+	lookup = i_new(struct referral_lookup, 1);
+	lookup->refcount = 1;
+	lookup->client = client;
+	lookup->callback = callback;
+	lookup->context = context;
+	lookup->to = timeout_add(client->timeout_msecs,
+				 referral_lookup_timeout, lookup);
+	DLLIST_PREPEND(&client->lookups, lookup);
+	return lookup;
+}
+
+#undef referral_client_lookup_async
+void referral_client_lookup_async(struct referral_client *client,
+				  const char *username, const char *key,
+				  referral_lookup_callback_t *callback,
+				  void *context)
+{
+	const struct dict_op_settings set = { .username = username };
+	struct referral_lookup *lookup;
+	const char *error;
+
+	lookup = referral_lookup_create(client, callback, context);
+	if (referral_client_open(client, &error) < 0) {
+		referral_lookup_fail(lookup, error);
+		return;
+	}
+	lookup->refcount++;
+	dict_lookup_async(client->dict, &set, key,
+			  referral_lookup_dict_callback, lookup);
+}
+
+struct referral_lookup_sync {
+	struct ioloop *ioloop;
+	bool finished;
+	int ret;
+	/* The callback's data stack frame ends before we can return these. */
+	char *value, *error;
+};
+
+static void
+referral_lookup_sync_callback(const struct referral_lookup_result *result,
+			      struct referral_lookup_sync *sync)
+{
+	sync->ret = result->ret;
+	sync->value = i_strdup(result->value);
+	sync->error = i_strdup(result->error);
+	sync->finished = TRUE;
+	io_loop_stop(sync->ioloop);
+}
+
+void referral_client_lookup(struct referral_client *client,
+			    const char *username, const char *key,
+			    struct referral_lookup_result *result_r)
+{
+	struct referral_lookup_sync sync = { .finished = FALSE };
+	struct ioloop *prev_ioloop = current_ioloop;
+	const char *error;
+
+	i_zero(result_r);
+	if (referral_client_open(client, &error) < 0) {
+		result_r->ret = -1;
+		result_r->error = error;
+		return;
+	}
+
+	sync.ioloop = io_loop_create();
+	dict_switch_ioloop(client->dict);
+	referral_client_lookup_async(client, username, key,
+		(referral_lookup_callback_t *)referral_lookup_sync_callback,
+		&sync);
+	while (!sync.finished)
+		io_loop_run(sync.ioloop);
+	io_loop_set_current(prev_ioloop);
+	dict_switch_ioloop(client->dict);
+	io_loop_set_current(sync.ioloop);
+	io_loop_destroy(&sync.ioloop);
+
+	result_r->ret = sync.ret;
+	result_r->value = t_strdup(sync.value);
+	result_r->error = t_strdup(sync.error);
+	i_free(sync.value);
+	i_free(sync.error);
+}
+
+void referral_client_deinit(struct referral_client **_client)
+{
+	struct referral_client *client = *_client;
+
+	*_client = NULL;
+	while (client->lookups != NULL)
+		referral_lookup_fail(client->lookups, "Shutting down");
+	if (client->dict != NULL)
+		dict_deinit(&client->dict);
+	event_unref(&client->event);
+	i_free(client->dict_uri);
+	i_free(client->base_dir);
+	i_free(client);
+}

@@ -1,0 +1,49 @@
+#ifndef REFERRAL_LOOKUP_H
+#define REFERRAL_LOOKUP_H
+
+/* Asks a dict, and never waits longer than the timeout for it: whatever
+   happens to the dict process, no process of ours blocks. */
+struct referral_client;
+
+struct referral_lookup_result {
+	/* 1 = found, 0 = the directory has no such entry,
+	   -1 = the directory cannot be asked */
+	int ret;
+	/* ret > 0 */
+	const char *value;
+	/* ret < 0 */
+	const char *error;
+};
+
+typedef void
+referral_lookup_callback_t(const struct referral_lookup_result *result,
+			   void *context);
+
+/* The dict is opened by the first lookup. The dict drivers have to be
+   registered by then. */
+struct referral_client *
+referral_client_init(const char *dict_uri, const char *base_dir,
+		     unsigned int timeout_msecs, struct event *event_parent);
+/* Lookups in flight fail: their callbacks are called. */
+void referral_client_deinit(struct referral_client **client);
+
+/* Look up one key of referral-key.h on behalf of a user. The callback is
+   called exactly once, possibly before this returns; the result is valid only
+   while it runs. */
+void referral_client_lookup_async(struct referral_client *client,
+				  const char *username, const char *key,
+				  referral_lookup_callback_t *callback,
+				  void *context);
+#define referral_client_lookup_async(client, username, key, callback, context) \
+	referral_client_lookup_async(client, username, key, \
+		(referral_lookup_callback_t *)(callback), \
+		1 ? (context) : CALLBACK_TYPECHECK(callback, \
+			void (*)(const struct referral_lookup_result *, \
+				 typeof(context))))
+/* The same, but return only with the result, whose strings are allocated from
+   the data stack. No other ioloop events are handled meanwhile. */
+void referral_client_lookup(struct referral_client *client,
+			    const char *username, const char *key,
+			    struct referral_lookup_result *result_r);
+
+#endif

@@ -1,0 +1,24 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "referral-plugin-settings.h"
+
+#undef DEF
+#define DEF(type, name, ...) \
+	{ "imap_referral_"#name, REFERRAL_SETTING_TYPE_##type, \
+	  offsetof(struct referral_plugin_settings, name), __VA_ARGS__ }
+
+static const char *const no_home_choices[] = { "local", "refuse", NULL };
+
+const struct referral_setting referral_plugin_setting_defs[] = {
+	DEF(STR, server, .default_value = ""),
+	DEF(STR, aliases, .default_value = ""),
+	DEF(STR, dict, .default_value = "proxy:dict-async:imap_referral"),
+	{ "imap_referral_timeout", REFERRAL_SETTING_TYPE_MSECS,
+	  offsetof(struct referral_plugin_settings, timeout_msecs),
+	  .default_value = "2500ms", .min = 100, .max = 60*1000 },
+	DEF(ENUM, no_home, .default_value = "local",
+	    .choices = no_home_choices),
+	DEF(STR, mailboxes, .default_value = ""),
+	{ .name = NULL }
+};

@@ -1,0 +1,324 @@
+"""Fixtures: the sandbox, changes to its configuration and to its directory
+that are undone after the test, and a look at the logs after each test."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import ldap3
+import pytest
+
+from sandbox import Dict, Log, Sandbox, set_line
+from taps import DictTap, LdapTap
+
+# What a server logs when one of its processes has crashed.
+CRASH = re.compile(r"Panic:|killed with signal|Raw backtrace|"
+                   r"AddressSanitizer|runtime error:")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "kills: ends processes of a server by a signal itself")
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    box = Sandbox()
+    # One that somebody is using is used, and left running.
+    found = any(server.up for server in box.status().values())
+    box.start()
+    box.load_env()
+    yield box
+    if not found:
+        box.stop()
+
+
+@pytest.fixture(autouse=True)
+def nothing_crashes(request: pytest.FixtureRequest) -> Iterator[None]:
+    if "sandbox" not in request.fixturenames:
+        yield
+        return
+    box = request.getfixturevalue("sandbox")
+    logs = [box.log(number) for number in (1, 2, 3)]
+    yield
+    if request.node.get_closest_marker("kills"):
+        return
+    for log in logs:
+        bad = [line for line in log.text().splitlines()
+               if CRASH.search(line)]
+        assert not bad, bad
+
+
+@pytest.fixture
+def log(sandbox: Sandbox) -> Log:
+    """What imap1 logs from here on."""
+    return sandbox.log(1)
+
+
+@pytest.fixture
+def referral_dict(sandbox: Sandbox) -> Dict:
+    """imap1's dict."""
+    return Dict(sandbox)
+
+
+# --- configuration
+
+class Config:
+    """Changes the configuration of a server, which is restarted with it."""
+
+    def __init__(self, sandbox: Sandbox, number: int) -> None:
+        self._sandbox = sandbox
+        self._name = f"imap{number}"
+        env = sandbox.env
+        self.dovecot = Path(env[f"DOVECONF{number}"])
+        self.referral = Path(env[f"REFERRAL_CONF{number}"])
+        self.ldap = Path(env[f"REFERRAL_LDAP_CONF{number}"])
+        self._saved: dict[Path, bytes] = {}
+
+    def _save(self, path: Path) -> None:
+        self._saved.setdefault(path, path.read_bytes())
+
+    def edit(self, referral: dict[str, str | None] | None = None,
+             ldap: dict[str, str | None] | None = None,
+             dovecot: str = "", remove: str = "") -> None:
+        """Set lines of the two settings files, append to Dovecot's
+        configuration, and remove a line of it wherever it is; stop before
+        and start after."""
+        self._sandbox.stop(self._name)
+        self.write(referral, ldap, dovecot, remove)
+        self._sandbox.start(self._name)
+
+    def write(self, referral: dict[str, str | None] | None = None,
+              ldap: dict[str, str | None] | None = None,
+              dovecot: str = "", remove: str = "") -> None:
+        """The same with the server stopped, or about to be."""
+        for path, settings in ((self.referral, referral), (self.ldap, ldap)):
+            for name, value in (settings or {}).items():
+                self._save(path)
+                set_line(path, name, value)
+        if dovecot:
+            self._save(self.dovecot)
+            with open(self.dovecot, "a", encoding="utf-8") as stream:
+                stream.write("\n" + dovecot + "\n")
+        if remove:
+            self._remove(remove)
+
+    def _remove(self, text: str) -> None:
+        removed = False
+        for path in self.dovecot.parent.rglob("*.conf"):
+            lines = path.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if line.strip() != text]
+            if kept != lines:
+                self._save(path)
+                path.write_text("".join(kept))
+                removed = True
+        assert removed, f"no line {text!r} below {self.dovecot.parent}"
+
+    def restore(self) -> None:
+        if not self._saved:
+            return
+        self._sandbox.stop(self._name)
+        for path, content in self._saved.items():
+            path.write_bytes(content)
+        self._saved.clear()
+        self._sandbox.start(self._name)
+
+
+@pytest.fixture
+def config(sandbox: Sandbox) -> Iterator[Config]:
+    """imap1's configuration."""
+    changes = Config(sandbox, 1)
+    yield changes
+    changes.restore()
+
+
+@pytest.fixture(scope="module")
+def module_config(sandbox: Sandbox) -> Iterator[Config]:
+    """The same for all tests of a file: one restart only."""
+    changes = Config(sandbox, 1)
+    yield changes
+    changes.restore()
+
+
+# --- the directory
+
+class Directory:
+    """The directory's administrator, who undoes everything at the end."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self._base = env["LDAP_BASE"]
+        self._connection = ldap3.Connection(
+            ldap3.Server(env["LDAP1_URI"], get_info=ldap3.NONE),
+            env["LDAP_ADMIN_DN"], env["LDAP_ADMIN_PASSWORD"],
+            auto_bind=True, raise_exceptions=True)
+        self._undo: list[Callable[[], object]] = []
+
+    def person(self, uid: str) -> str:
+        return (f"uid={ldap3.utils.dn.escape_rdn(uid)},"
+                f"ou=people,{self._base}")
+
+    def mailbox(self, name: str) -> str:
+        return (f"cn={ldap3.utils.dn.escape_rdn(name)},"
+                f"ou=mailboxes,{self._base}")
+
+    def find(self, filter_text: str) -> str:
+        """DN of the one entry that matches."""
+        self._connection.search(self._base, filter_text)
+        entry, = self._connection.entries
+        return entry.entry_dn
+
+    def add(self, dn: str, classes: list[str],
+            attributes: dict[str, str | bytes | list[str]]) -> str:
+        self._connection.add(dn, classes, attributes)
+        self._undo.append(lambda: self._connection.delete(dn))
+        return dn
+
+    def add_person(self, uid: str,
+                   **attributes: str | bytes | list[str]) -> str:
+        classes = ["inetOrgPerson"]
+        if "mailHost" in attributes:
+            classes.append("inetLocalMailRecipient")
+        return self.add(self.person(uid), classes,
+                        {"uid": uid, "cn": "Person", "sn": "Person",
+                         **attributes})
+
+    def add_mailbox(self, name: str,
+                    **attributes: str | bytes | list[str]) -> str:
+        classes = ["applicationProcess"]
+        if "mailHost" in attributes:
+            classes.append("inetLocalMailRecipient")
+        if "labeledURI" in attributes:
+            classes.append("labeledURIObject")
+        return self.add(self.mailbox(name), classes,
+                        {"cn": name, **attributes})
+
+    def delete(self, dn: str) -> None:
+        """Only of what this test has added."""
+        self._connection.delete(dn)
+
+    def set(self, dn: str, **attributes: str | bytes | list[str]) -> None:
+        """Replace attributes; classes are set like any other."""
+        names = list(attributes)
+        self._connection.search(dn, "(objectClass=*)", ldap3.BASE,
+                                attributes=names)
+        before = self._connection.response[0]["raw_attributes"]
+        self._connection.modify(dn, {
+            name: [(ldap3.MODIFY_REPLACE, _values(value))]
+            for name, value in attributes.items()})
+        self._undo.append(lambda: self._connection.modify(dn, {
+            name: [(ldap3.MODIFY_REPLACE, before.get(name, []))]
+            for name in names}))
+
+    def set_home(self, uid: str, host: str | bytes) -> None:
+        """What an administrator does to move a user."""
+        dn = self.person(uid)
+        self._connection.search(dn, "(objectClass=*)", ldap3.BASE,
+                                attributes=["objectClass"])
+        classes = list(self._connection.entries[0].objectClass)
+        if "inetLocalMailRecipient" not in classes:
+            classes.append("inetLocalMailRecipient")
+        self.set(dn, objectClass=classes, mailHost=host)
+
+    def restore(self) -> None:
+        for undo in reversed(self._undo):
+            try:
+                undo()
+            except ldap3.core.exceptions.LDAPNoSuchObjectResult:
+                # The test has removed it itself.
+                pass
+        self._undo.clear()
+        self._connection.unbind()
+
+
+def _values(value: str | bytes | list[str]) -> list[str | bytes]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+@pytest.fixture
+def directory(sandbox: Sandbox) -> Iterator[Directory]:
+    # A test may have stopped it.
+    sandbox.start("ldap1")
+    administrator = Directory(sandbox.env)
+    yield administrator
+    administrator.restore()
+
+
+@pytest.fixture
+def ldap1(sandbox: Sandbox) -> Iterator[Callable[[], None]]:
+    """Stops ldap1 when called; it runs again after the test."""
+    yield lambda: sandbox.stop("ldap1")
+    sandbox.start("ldap1")
+
+
+# --- relays
+
+@pytest.fixture
+def tap(sandbox: Sandbox) -> Iterator[LdapTap]:
+    """A relay in front of ldap1."""
+    uri = urllib.parse.urlsplit(sandbox.env["LDAP1_URI"])
+    assert uri.hostname
+    relay = LdapTap((uri.hostname, uri.port or 389))
+    yield relay
+    relay.close()
+
+
+@pytest.fixture
+def dict_tap(sandbox: Sandbox) -> Iterator[DictTap]:
+    """A relay in front of imap1's dict socket."""
+    target = sandbox.env["DICT_SOCKET1"]
+    relay = DictTap(Path(target).parent / "dict-tap", target)
+    yield relay
+    relay.close()
+
+
+# --- more dicts
+
+class Dicts:
+    """Dicts with configurations of their own, on imap1: declared before the
+    server starts, written when a test takes one. So a test needs no restart,
+    and gets a driver that has nothing in its memory."""
+
+    COUNT = 150
+
+    def __init__(self, sandbox: Sandbox, config: Config) -> None:
+        self._sandbox = sandbox
+        self._template = config.ldap
+        self._numbers = iter(range(self.COUNT))
+        self._paths = [config.ldap.with_name(f"case{number}.conf.ext")
+                       for number in range(self.COUNT)]
+        config.edit(dovecot="dict {\n" + "".join(
+            f"  case{number} = referral-ldap:{path}\n"
+            for number, path in enumerate(self._paths)) + "}")
+
+    def make(self, **settings: str | None) -> Dict:
+        """A dict with the sandbox's settings but for these; names are given
+        without `referral_ldap_`."""
+        return self.take(**settings)[0]
+
+    def take(self, **settings: str | None) -> tuple[Dict, Path]:
+        """The same, with the path of its settings file."""
+        number = next(self._numbers)
+        path = self._paths[number]
+        # As readable for dict-async as the one it stands for.
+        shutil.copy(self._template, path)
+        owner = self._template.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
+        for name, value in settings.items():
+            set_line(path, f"referral_ldap_{name}", value)
+        return Dict(self._sandbox, f"case{number}"), path
+
+    def remove(self) -> None:
+        for path in self._paths:
+            path.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def dicts(sandbox: Sandbox, module_config: Config) -> Iterator[Dicts]:
+    made = Dicts(sandbox, module_config)
+    yield made
+    made.remove()

@@ -1,0 +1,377 @@
+"""Home server referrals at login (RFC 2221), on imap1: home of alice."""
+
+from __future__ import annotations
+
+import os
+import poplib
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from conftest import Config, Directory
+from sandbox import (ANSWER_SECS, Dict, DictFailure, Sandbox, short,
+                     wait_for)
+from wire import LOGINS, Imap, Reply, b64
+
+SKIP = "skip = unauthenticated"
+
+
+def expect_referral(reply: Reply, user: str, mechanism: str,
+                    server: str) -> None:
+    wanted = f"NO [REFERRAL imap://{user};AUTH={mechanism}@{server}/] "
+    assert reply.tagged.startswith(wanted), reply
+    # What follows is for people: printable ASCII, and not empty.
+    text = reply.tagged.removeprefix(wanted)
+    assert text and text.isascii() and text.isprintable()
+
+
+def expect_refused(client: Imap, reply: Reply) -> None:
+    assert reply.status == "NO", reply
+    assert b"REFERRAL imap" not in client.received
+    assert b"127.0.10." not in client.received
+
+
+@pytest.fixture(params=[False, True], ids=["plain port", "TLS port"])
+def tls(request: pytest.FixtureRequest) -> bool:
+    return request.param
+
+
+@pytest.fixture(params=LOGINS)
+def mechanism(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+# --- the right password
+
+def test_home_elsewhere_is_referred(sandbox: Sandbox, mechanism: str,
+                                    tls: bool) -> None:
+    login, name = LOGINS[mechanism]
+    with sandbox.imap(1, tls) as client:
+        reply = login(client, "bob", sandbox.password)
+        expect_referral(reply, "bob", name, sandbox.server(2))
+        # Still there, and not logged in.
+        assert client.command("SELECT INBOX").status == "BAD"
+        assert client.command("NOOP").status == "OK"
+
+
+def test_home_here_logs_in(sandbox: Sandbox, mechanism: str,
+                           tls: bool) -> None:
+    login, _ = LOGINS[mechanism]
+    with sandbox.imap(1, tls) as client:
+        assert login(client, "alice", sandbox.password).status == "OK"
+        client.ok("SELECT INBOX")
+
+
+@pytest.mark.parametrize("user, number", [("alice", 1), ("bob", 2),
+                                          ("carol", 3)])
+def test_everybody_logs_in_at_home(sandbox: Sandbox, user: str,
+                                   number: int) -> None:
+    assert sandbox.login(user, number).status == "OK"
+
+
+def test_host_that_does_not_exist_is_referred_to(sandbox: Sandbox) -> None:
+    # Which servers exist is the directory's business.
+    port = sandbox.server(2).partition(":")[2]
+    expect_referral(sandbox.login("erin"), "erin", "PLAIN",
+                    f"imap9.example.org:{port}")
+
+
+def test_home_by_ipv6_address(sandbox: Sandbox,
+                              directory: Directory) -> None:
+    directory.set_home("dave", "[2001:db8::1]:1143")
+    wait_for(lambda: sandbox.login("dave").status != "OK")
+    expect_referral(sandbox.login("dave"), "dave", "PLAIN",
+                    "[2001:db8::1]:1143")
+
+
+def test_port_143_is_not_written(sandbox: Sandbox,
+                                 directory: Directory) -> None:
+    directory.set_home("dave", "imap2.example.org:143")
+    wait_for(lambda: sandbox.login("dave").status != "OK")
+    expect_referral(sandbox.login("dave"), "dave", "PLAIN",
+                    "imap2.example.org")
+
+
+def test_alias_of_this_server_is_here(sandbox: Sandbox, config: Config,
+                                      directory: Directory) -> None:
+    config.edit(referral={"imap_referral_aliases":
+                          "old.example.org mail.example.org:1143"})
+    for host in ("old.example.org", "mail.example.org:1143"):
+        directory.set_home("bob", host)
+        wait_for(lambda: sandbox.login("bob").status == "OK")
+
+
+def test_no_home_logs_in_here(sandbox: Sandbox) -> None:
+    assert sandbox.login("dave").status == "OK"
+
+
+def test_no_home_can_be_refused(sandbox: Sandbox, config: Config) -> None:
+    config.edit(referral={"imap_referral_no_home": "refuse"})
+    with sandbox.imap() as client:
+        expect_refused(client, client.login("dave", sandbox.password))
+    # All others as before.
+    assert sandbox.login("alice").status == "OK"
+    expect_referral(sandbox.login("bob"), "bob", "PLAIN", sandbox.server(2))
+
+
+def test_a_moved_user_is_referred_at_the_next_login(
+        sandbox: Sandbox, directory: Directory) -> None:
+    assert sandbox.login("alice").status == "OK"
+    directory.set_home("alice", sandbox.address(3)[0])
+    reply = wait_for(lambda: reply if (reply := sandbox.login("alice"))
+                     .status != "OK" else None)
+    expect_referral(reply, "alice", "PLAIN", sandbox.server(3))
+    # And home again.
+    directory.set_home("alice", sandbox.address(1)[0])
+    wait_for(lambda: sandbox.login("alice").status == "OK")
+
+
+def test_pop3_is_not_affected(sandbox: Sandbox) -> None:
+    pop3 = poplib.POP3(sandbox.address(1)[0],
+                       int(sandbox.env["IMAP1_POP3_PORT"]), timeout=30)
+    pop3.user("bob")
+    assert pop3.pass_(sandbox.password).startswith(b"+OK")
+    pop3.quit()
+
+
+# --- a wrong password
+
+@pytest.mark.parametrize("user", ["alice", "bob", "dave", "nobody"])
+def test_wrong_password(sandbox: Sandbox, mechanism: str, user: str) -> None:
+    login, _ = LOGINS[mechanism]
+    with sandbox.imap() as client:
+        reply = login(client, user, "wrong")
+        expect_refused(client, reply)
+        assert reply.tagged.startswith("NO [AUTHENTICATIONFAILED]")
+
+
+# --- the directory cannot be asked
+
+def expect_unavailable(sandbox: Sandbox, user: str, mechanism: str) -> None:
+    login, _ = LOGINS[mechanism]
+    with sandbox.imap() as client:
+        start = time.monotonic()
+        reply = login(client, user, sandbox.password)
+        assert time.monotonic() - start < ANSWER_SECS
+        expect_refused(client, reply)
+        assert reply.tagged.startswith("NO [UNAVAILABLE]")
+
+
+def expect_nobody_logs_in(sandbox: Sandbox) -> None:
+    # What was cached a moment ago may still be used.
+    for user in ("alice", "bob"):
+        wait_for(lambda: "UNAVAILABLE" in sandbox.login(user).tagged)
+    for mechanism in LOGINS:
+        expect_unavailable(sandbox, "alice", mechanism)
+    for user in ("bob", "dave"):
+        expect_unavailable(sandbox, user, "PLAIN")
+    with sandbox.imap() as client:
+        expect_refused(client, client.login("alice", "wrong"))
+
+
+def expect_well_again(sandbox: Sandbox) -> None:
+    wait_for(lambda: sandbox.login("alice").status == "OK")
+    expect_referral(sandbox.login("bob"), "bob", "PLAIN", sandbox.server(2))
+
+
+@pytest.fixture
+def stopped() -> Iterator[list[int]]:
+    """Processes that go on after the test."""
+    pids: list[int] = []
+    yield pids
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
+
+def test_ldap_server_is_down(sandbox: Sandbox, ldap1) -> None:
+    ldap1()
+    expect_nobody_logs_in(sandbox)
+    sandbox.start("ldap1")
+    expect_well_again(sandbox)
+
+
+def test_ldap_server_hangs(sandbox: Sandbox, stopped: list[int]) -> None:
+    pid = sandbox.status()["ldap1"].pid
+    assert pid
+    os.kill(pid, signal.SIGSTOP)
+    stopped.append(pid)
+    expect_nobody_logs_in(sandbox)
+    os.kill(pid, signal.SIGCONT)
+    expect_well_again(sandbox)
+
+
+def test_dict_process_hangs(sandbox: Sandbox, stopped: list[int]) -> None:
+    sandbox.login("alice")
+    pids = sandbox.dict_pids()
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+        stopped.append(pid)
+    expect_nobody_logs_in(sandbox)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    expect_well_again(sandbox)
+
+
+@pytest.mark.kills
+def test_dict_process_dies_with_a_login_waiting(
+        sandbox: Sandbox, stopped: list[int]) -> None:
+    sandbox.login("alice")
+    for pid in sandbox.dict_pids():
+        os.kill(pid, signal.SIGSTOP)
+        stopped.append(pid)
+    with sandbox.imap() as client:
+        client.send(b"a LOGIN bob " + sandbox.password.encode() + b"\r\n")
+        for pid in sandbox.dict_pids():
+            os.kill(pid, signal.SIGKILL)
+        reply = client.reply(b"a")
+        # Dovecot may have started a new one in time.
+        assert reply.status == "NO"
+        assert "UNAVAILABLE" in reply.tagged or \
+            reply.referral == f"imap://bob;AUTH=PLAIN@{sandbox.server(2)}/"
+    expect_well_again(sandbox)
+
+
+def test_there_is_no_dict_process(sandbox: Sandbox, config: Config) -> None:
+    config.edit(referral={"imap_referral_dict":
+                          "proxy:no-such-socket:imap_referral"})
+    expect_nobody_logs_in(sandbox)
+
+
+def test_another_dict_answers(sandbox: Sandbox, config: Config) -> None:
+    # No LDAP: any backend with the same keys will do.
+    table = config.ldap.with_name("table")
+    table.write_text("shared/imap-referral/home/dave\n"
+                     "imap://imap3.example.org/\n")
+    table.chmod(0o644)
+    try:
+        config.edit(dovecot=f"dict {{\n  imap_referral = file:{table}\n}}")
+        expect_referral(sandbox.login("dave"), "dave", "PLAIN",
+                        "imap3.example.org")
+        # Not found.
+        assert sandbox.login("bob").status == "OK"
+    finally:
+        table.unlink()
+
+
+# --- `skip = unauthenticated` is missing
+
+@pytest.fixture(scope="module")
+def unguarded(sandbox: Sandbox) -> Iterator[Config]:
+    changes = Config(sandbox, 1)
+    changes.edit(remove=SKIP)
+    yield changes
+    changes.restore()
+
+
+@pytest.mark.parametrize("user", ["alice", "bob", "dave", "nobody"])
+def test_without_skip_no_wrong_password_is_accepted(
+        sandbox: Sandbox, unguarded: Config, mechanism: str,
+        user: str) -> None:
+    login, _ = LOGINS[mechanism]
+    with sandbox.imap() as client:
+        expect_refused(client, login(client, user, "wrong"))
+        assert client.command("SELECT INBOX").status == "BAD"
+
+
+def test_without_skip_no_home_elsewhere_is_logged_in(
+        sandbox: Sandbox, unguarded: Config, mechanism: str) -> None:
+    login, _ = LOGINS[mechanism]
+    with sandbox.imap() as client:
+        assert login(client, "bob", sandbox.password).status == "NO"
+
+
+def test_without_skip_the_log_names_the_line(sandbox: Sandbox,
+                                             unguarded: Config) -> None:
+    log = sandbox.log(1)
+    sandbox.login("bob", password="wrong")
+    assert "Error:" in log.wait(SKIP)
+
+
+# --- names
+
+def finds_nothing(referral_dict: Dict, name: str | bytes) -> bool:
+    """Not found, or refused: both are right for what cannot be a name."""
+    try:
+        return referral_dict.home(name) is None
+    except DictFailure:
+        return True
+
+
+@pytest.mark.parametrize("home", [None, "127.0.10.2"])
+def test_name_that_is_a_filter_pattern(sandbox: Sandbox,
+                                       referral_dict: Dict,
+                                       directory: Directory,
+                                       home: str | None) -> None:
+    """RFC 4515: every name is itself and matches nobody else."""
+    name = r"st*r (1) \x"
+    value = None
+    if home:
+        directory.add_person(name, mailHost=home)
+        value = f"imap://{sandbox.server(2)}/"
+        wait_for(lambda: referral_dict.home(name) == value)
+    else:
+        directory.add_person("star (1) x", mailHost="127.0.10.2")
+        assert referral_dict.home(name) is None
+
+
+@pytest.mark.parametrize("name", [
+    "*", "al*", "*)(uid=*", "alice)(uid=*", "alice)", "(alice", "alice*",
+    r"\61lice", r"\2a", "alice\\", "alice/", "/alice", "&(uid=alice)",
+    "%{user}", "%u", "alice\n", "alice,ou=people", "x" * 10000,
+], ids=short)
+def test_name_finds_nobody(referral_dict: Dict, name: str) -> None:
+    assert finds_nothing(referral_dict, name)
+    assert referral_dict.home("bob") is not None
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"b\xc3", b"\xc0\xafbob",
+                                  b"bob\xed\xa0\x80"], ids=short)
+def test_name_that_is_not_utf8(referral_dict: Dict, name: bytes) -> None:
+    assert finds_nothing(referral_dict, name)
+    assert referral_dict.home("bob") is not None
+
+
+def test_name_that_is_utf8(sandbox: Sandbox, referral_dict: Dict,
+                           directory: Directory) -> None:
+    directory.add_person("zoë/ñandú", mailHost="127.0.10.2")
+    assert referral_dict.home("zoë/ñandú") == f"imap://{sandbox.server(2)}/"
+
+
+NAMES = {
+    "star": b"*", "prefix": b"al*", "brackets": b"a(li)ce",
+    "filter": b"alice)(uid=*", "backslash": b"\\61lice", "NUL": b"ali\0ce",
+    "NUL at the end": b"bob\0", "invalid UTF-8": b"al\xff\xfe",
+    "control": b"bob\r\nx", "long": b"x" * 10000,
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize("command", ["LOGIN", "PLAIN"])
+def test_login_with_odd_name(sandbox: Sandbox, command: str,
+                             name: bytes) -> None:
+    password = sandbox.password.encode()
+    with sandbox.imap() as client:
+        try:
+            if command == "LOGIN":
+                tag = client.tag()
+                client.send(tag + b" LOGIN {%d+}\r\n%s {%d+}\r\n%s\r\n" % (
+                    len(name), name, len(password), password))
+                reply = client.reply(tag)
+            else:
+                reply = client.command(
+                    "AUTHENTICATE PLAIN",
+                    [b64(b"\0" + name + b"\0" + password)])
+        except (EOFError, ConnectionError):
+            # Too much for imap-login, which says so and closes.
+            assert len(name) > 1000
+        else:
+            assert reply.status in ("NO", "BAD"), reply
+        assert b"REFERRAL imap" not in client.received
+    assert sandbox.login("alice").status == "OK"
+    expect_referral(sandbox.login("bob"), "bob", "PLAIN", sandbox.server(2))
