@@ -84,8 +84,10 @@ install_packages() {
 }
 
 build_modules() {
+	# The build's own rules would not add what automake newly requires.
 	if [ ! -e "$top/configure" ] ||
-		[ "$top/configure.ac" -nt "$top/configure" ]; then
+		[ "$top/configure.ac" -nt "$top/configure" ] ||
+		[ "$top/Makefile.am" -nt "$top/Makefile.in" ]; then
 		echo "Preparing the build"
 		quietly "autoreconf failed" autoreconf -i "$top"
 	fi

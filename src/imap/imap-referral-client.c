@@ -1,0 +1,65 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "imap-common.h"
+#include "array.h"
+#include "str.h"
+#include "module-context.h"
+#include "referral-compat.h"
+#include "imap-referral-client.h"
+
+/* Only the imap process has these. */
+#pragma weak imap_module_register
+#pragma weak client_add_capability
+
+/* RFC 2193 section 3 */
+#define MAILBOX_REFERRALS_CAPABILITY "MAILBOX-REFERRALS"
+
+#define IMAP_REFERRAL_CLIENT_CONTEXT(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, imap_referral_client_module)
+
+struct imap_referral_client {
+	union imap_module_context module_ctx;
+};
+
+static MODULE_CONTEXT_DEFINE_INIT(imap_referral_client_module,
+				  &imap_module_register);
+
+static void
+imap_referral_send_tagline(struct client_command_context *cmd,
+			   const char *data)
+{
+	struct imap_referral_client *rclient =
+		IMAP_REFERRAL_CLIENT_CONTEXT(cmd->client);
+	struct timeval start_time = cmd->stats.start_time;
+
+	/* People read this: leave out how long the command took. */
+	if (str_begins_with(data, "NO [REFERRAL "))
+		i_zero(&cmd->stats.start_time);
+	rclient->module_ctx.super.send_tagline(cmd, data);
+	cmd->stats.start_time = start_time;
+}
+
+static bool client_has_capability(struct client *client, const char *name)
+{
+	return str_array_find(t_strsplit(str_c(client->capability_string),
+					 " "), name);
+}
+
+bool imap_referral_have_clients(void)
+{
+	return client_add_capability != NULL;
+}
+
+void imap_referral_client_created(struct client *client)
+{
+	struct imap_referral_client *rclient;
+
+	rclient = p_new(client->pool, struct imap_referral_client, 1);
+	rclient->module_ctx.super = client->v;
+	client->v.send_tagline = imap_referral_send_tagline;
+	MODULE_CONTEXT_SET(client, imap_referral_client_module, rclient);
+
+	/* imap_capability may have it already */
+	if (!client_has_capability(client, MAILBOX_REFERRALS_CAPABILITY))
+		client_add_capability(client, MAILBOX_REFERRALS_CAPABILITY);
+}
