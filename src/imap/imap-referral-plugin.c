@@ -42,7 +42,7 @@ void imap_referral_plugin_init(struct module *module)
 	next_hook_client_created =
 		imap_client_created_hook_set(imap_referral_hook_client_created);
 	/* Clients that see MAILBOX-REFERRALS list with these (RFC 2193
-	   section 4.4): what is here is a valid answer to them. */
+	   sections 5.1 and 5.2). What is here is the least of the answer. */
 	command_register("RLIST", cmd_list, 0);
 	command_register("RLSUB", cmd_lsub, 0);
 }

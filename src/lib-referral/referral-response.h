@@ -4,7 +4,7 @@
 struct referral_url;
 
 /* The text of a tagged NO, without "NO ", allocated from the data stack: the
-   REFERRAL response code (RFC 2193 section 5) and one short ASCII sentence.
+   REFERRAL response code (RFC 2193 section 6) and one short ASCII sentence.
    "user" is the name that the client logged in with. */
 const char *referral_response_mailbox(const struct referral_url *url,
 				      const char *user);

@@ -3,7 +3,7 @@
 
 #include "net.h"
 
-/* The port that an IMAP URL does not spell out (RFC 5092 section 5). */
+/* The port of IMAP (RFC 9051 section 2.1), which URLs do not spell out. */
 #define REFERRAL_DEFAULT_PORT 143
 
 /* Longer names exist nowhere; what is longer is not looked at. In bytes. */
@@ -27,7 +27,7 @@ struct referral_url {
 	const char *mailbox;
 };
 
-/* Parse imap://host[:port][/[mailbox]] (RFC 5092 section 3) strictly: user,
+/* Parse imap://host[:port][/[mailbox]] (RFC 5092 section 11) strictly: user,
    authentication mechanism, UIDVALIDITY, message parts and searches are
    refused, as is all that is not a host name (RFC 1123 section 2.1), an
    address or a mailbox name. Returns 0 with url_r filled, allocated from the
