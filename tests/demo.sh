@@ -99,7 +99,7 @@ ${bold}Now try it yourself${plain}
 The servers keep running. Users: alice, bob, carol, dave, erin; password: $USER_PASSWORD
 
 Alpine follows referrals by itself. Log in as bob, and the message that you see is on imap2
-(it asks for the password once for each server):
+(it asks for the password at each server):
   alpine -i -p $SANDBOX_DIR/pinerc
 By hand, with TLS or without; type "a1 LOGIN bob $USER_PASSWORD":
   openssl s_client -quiet -crlf -CAfile $TLS_CA -connect $IMAP1_HOST:$IMAP1_TLS_PORT

@@ -179,7 +179,7 @@ class Sandbox:
                 command = (stat.parent / "cmdline").read_bytes()
             except OSError:
                 continue
-            if parent == master and b"dict-async" in command:
+            if parent == master and command.startswith(b"dovecot/dict"):
                 pids.append(int(stat.parent.name))
         return pids
 
@@ -264,6 +264,13 @@ class Dict:
         except DictFailure as failure:
             return str(failure)
         return None
+
+    def finds_nothing(self, kind: str, name: str | bytes) -> bool:
+        """Not found, or refused: both are right for what cannot be a name."""
+        try:
+            return self.get(kind, name) is None
+        except DictFailure:
+            return True
 
     def mailboxes(self) -> dict[str, str]:
         """All rows, by mailbox name."""
