@@ -217,8 +217,7 @@ void passdb_imap_referral_init(struct passdb_module *module)
 	struct imap_referral_passdb *passdb =
 		container_of(module, struct imap_referral_passdb, module);
 
-	passdb->client = referral_client_init(passdb->set->dict,
-					      passdb->base_dir,
+	passdb->client = referral_client_init(passdb->base_dir,
 					      passdb->set->timeout_msecs,
 					      auth_event);
 }

@@ -2,7 +2,7 @@
 
 #include "lib.h"
 #include "module-dir.h"
-#include "referral-settings-file.h"
+#include "referral-compat-ldap-settings.h"
 #include "referral-ldap-settings.h"
 #include "dict-referral-ldap.h"
 
@@ -28,14 +28,7 @@ dict_driver_referral_ldap_init(struct dict *driver, const char *uri,
 	if (dir == NULL) {
 		pool = pool_alloconly_create("referral ldap settings", 2048);
 		set = p_new(pool, struct referral_ldap_settings, 1);
-		referral_settings_init(referral_ldap_setting_defs, pool, set);
-		if (referral_settings_file_read(referral_ldap_setting_defs,
-						pool, set, uri, error_r) < 0) {
-			pool_unref(&pool);
-			return -1;
-		}
-		if (referral_ldap_settings_check(set, pool, error_r) < 0) {
-			*error_r = t_strdup_printf("%s: %s", uri, *error_r);
+		if (referral_ldap_settings_read(uri, pool, set, error_r) < 0) {
 			pool_unref(&pool);
 			return -1;
 		}

@@ -3,7 +3,7 @@
 #include "auth-common.h"
 #include "module-dir.h"
 #include "auth-settings.h"
-#include "referral-settings-file.h"
+#include "referral-compat-settings.h"
 #include "passdb-imap-referral.h"
 
 void authdb_imap_referral_init(struct module *module);

@@ -75,8 +75,7 @@ void imap_referral_user_created(struct mail_user *user)
 	}
 	ruser->mailboxes = mailbox_patterns_parse(user->pool,
 						  ruser->set.mailboxes);
-	ruser->client = referral_client_init(ruser->set.dict,
-					     user->set->base_dir,
+	ruser->client = referral_client_init(user->set->base_dir,
 					     ruser->set.timeout_msecs,
 					     user->event);
 

@@ -4,10 +4,11 @@
 #include "ioloop.h"
 #include "llist.h"
 #include "dict.h"
+#include "referral-dict.h"
 #include "referral-lookup.h"
 
 struct referral_client {
-	char *dict_uri, *base_dir;
+	char *base_dir;
 	unsigned int timeout_msecs;
 	struct event *event;
 
@@ -31,13 +32,12 @@ struct referral_lookup {
 };
 
 struct referral_client *
-referral_client_init(const char *dict_uri, const char *base_dir,
-		     unsigned int timeout_msecs, struct event *event_parent)
+referral_client_init(const char *base_dir, unsigned int timeout_msecs,
+		     struct event *event_parent)
 {
 	struct referral_client *client;
 
 	client = i_new(struct referral_client, 1);
-	client->dict_uri = i_strdup(dict_uri);
 	client->base_dir = i_strdup(base_dir);
 	client->timeout_msecs = timeout_msecs;
 	client->event = event_create(event_parent);
@@ -79,7 +79,7 @@ referral_lookup_fail(struct referral_lookup *lookup, const char *error)
 static void referral_lookup_timeout(struct referral_lookup *lookup)
 {
 	referral_lookup_fail(lookup, t_strdup_printf(
-		"No answer from %s in %u ms", lookup->client->dict_uri,
+		"No answer from the dict in %u ms",
 		lookup->client->timeout_msecs));
 }
 
@@ -101,14 +101,10 @@ referral_lookup_dict_callback(const struct dict_lookup_result *dict_result,
 static int
 referral_client_open(struct referral_client *client, const char **error_r)
 {
-	const struct dict_settings set = {
-		.base_dir = client->base_dir,
-		.event_parent = client->event,
-	};
-
 	if (client->dict != NULL)
 		return 0;
-	return dict_init(client->dict_uri, &set, &client->dict, error_r);
+	return referral_dict_open(client->base_dir, client->event,
+				  &client->dict, error_r);
 }
 
 static struct referral_lookup *
@@ -211,7 +207,6 @@ void referral_client_deinit(struct referral_client **_client)
 	if (client->dict != NULL)
 		dict_deinit(&client->dict);
 	event_unref(&client->event);
-	i_free(client->dict_uri);
 	i_free(client->base_dir);
 	i_free(client);
 }

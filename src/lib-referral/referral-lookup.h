@@ -22,8 +22,8 @@ referral_lookup_callback_t(const struct referral_lookup_result *result,
 /* The dict is opened by the first lookup. The dict drivers have to be
    registered by then. */
 struct referral_client *
-referral_client_init(const char *dict_uri, const char *base_dir,
-		     unsigned int timeout_msecs, struct event *event_parent);
+referral_client_init(const char *base_dir, unsigned int timeout_msecs,
+		     struct event *event_parent);
 /* Lookups in flight fail: their callbacks are called. */
 void referral_client_deinit(struct referral_client **client);
 

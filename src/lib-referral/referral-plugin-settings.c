@@ -13,7 +13,6 @@ static const char *const no_home_choices[] = { "local", "refuse", NULL };
 const struct referral_setting referral_plugin_setting_defs[] = {
 	DEF(STR, server, .default_value = ""),
 	DEF(STR, aliases, .default_value = ""),
-	DEF(STR, dict, .default_value = "proxy:dict-async:imap_referral"),
 	{ "imap_referral_timeout", REFERRAL_SETTING_TYPE_MSECS,
 	  offsetof(struct referral_plugin_settings, timeout_msecs),
 	  .default_value = "2500ms", .min = 100, .max = 60*1000 },

@@ -15,7 +15,6 @@ enum referral_no_home {
 struct referral_plugin_settings {
 	const char *server;
 	const char *aliases;
-	const char *dict;
 	unsigned int timeout_msecs;
 	unsigned int no_home; /* enum referral_no_home */
 	const char *mailboxes;

@@ -1,5 +1,5 @@
-#ifndef REFERRAL_SETTINGS_FILE_H
-#define REFERRAL_SETTINGS_FILE_H
+#ifndef REFERRAL_COMPAT_SETTINGS_H
+#define REFERRAL_COMPAT_SETTINGS_H
 
 struct referral_setting;
 

@@ -5,7 +5,7 @@
 #include "str.h"
 #include "strescape.h"
 #include "referral-setting.h"
-#include "referral-settings-file.h"
+#include "referral-compat-settings.h"
 
 #define SETTINGS_FILE_MAX_LINE_LENGTH (64*1024)
 

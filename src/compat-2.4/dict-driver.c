@@ -1,0 +1,89 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "module-dir.h"
+#include "master-service.h"
+#include "master-service-settings.h"
+#include "referral-compat-ldap-settings.h"
+#include "referral-ldap-settings.h"
+#include "dict-referral-ldap.h"
+
+#include <ldap.h>
+
+void dict_referral_ldap_init(struct module *module);
+void dict_referral_ldap_deinit(void);
+extern const char *dict_referral_ldap_version;
+
+const char *dict_referral_ldap_version = DOVECOT_ABI_VERSION;
+
+static int
+dict_driver_referral_ldap_init(const struct dict *driver, struct event *event,
+			       struct dict **dict_r, const char **error_r)
+{
+	struct referral_ldap_settings *set;
+	struct referral_directory *dir;
+	const char *name;
+	pool_t pool;
+
+	/* each dict name is one filter, and so one set of settings */
+	name = event_find_field_recursive_str(event, "dict_name");
+	if (name == NULL)
+		name = "";
+	dir = dict_referral_ldap_find_directory(name);
+	if (dir == NULL) {
+		pool = pool_alloconly_create("referral ldap settings", 2048);
+		set = p_new(pool, struct referral_ldap_settings, 1);
+		if (referral_ldap_settings_get(event, pool, set,
+					       error_r) < 0) {
+			pool_unref(&pool);
+			return -1;
+		}
+		dir = dict_referral_ldap_add_directory(name, set, pool,
+			master_service_get_service_settings(master_service)->
+				base_dir);
+	}
+	*dict_r = dict_referral_ldap_create(driver, dir);
+	return 0;
+}
+
+static int
+dict_driver_referral_ldap_lookup(struct dict *dict ATTR_UNUSED,
+				 const struct dict_op_settings *set ATTR_UNUSED,
+				 pool_t pool ATTR_UNUSED,
+				 const char *key ATTR_UNUSED,
+				 const char *const **values_r ATTR_UNUSED,
+				 const char **error_r)
+{
+	/* dict-async never does that */
+	*error_r = "referral-ldap never blocks: ask it through dict-async";
+	return -1;
+}
+
+static struct dict dict_driver_referral_ldap = {
+	.name = "referral-ldap",
+	.v = {
+		.init = dict_driver_referral_ldap_init,
+		.deinit = dict_referral_ldap_deinit_dict,
+		.lookup = dict_driver_referral_ldap_lookup,
+		.lookup_async = dict_referral_ldap_lookup_async,
+		.iterate_init = dict_referral_ldap_iterate_init,
+		.iterate = dict_referral_ldap_iterate,
+		.iterate_deinit = dict_referral_ldap_iterate_deinit,
+	}
+};
+
+void dict_referral_ldap_init(struct module *module ATTR_UNUSED)
+{
+	int version;
+
+	dict_driver_register(&dict_driver_referral_ldap);
+	/* The first call of libldap reads its configuration files: now, not
+	   while somebody waits. */
+	(void)ldap_get_option(NULL, LDAP_OPT_PROTOCOL_VERSION, &version);
+}
+
+void dict_referral_ldap_deinit(void)
+{
+	dict_referral_ldap_deinit_directories();
+	dict_driver_unregister(&dict_driver_referral_ldap);
+}
