@@ -23,6 +23,12 @@ struct passdb_referral_request {
 	/* One of them is set. */
 	verify_plain_callback_t *verify_callback;
 	lookup_credentials_callback_t *credentials_callback;
+
+	/* The user's home server, once it is known to be another one. */
+	struct referral_url home;
+	/* Our names, of which the first ones have been asked about. */
+	ARRAY_TYPE(referral_url) self_servers;
+	unsigned int self_idx;
 };
 
 static void
@@ -61,70 +67,174 @@ passdb_referral_set_fields(struct auth_request *auth_request,
 	auth_request_set_field(auth_request, "nologin", "", NULL);
 }
 
-static enum passdb_result
-passdb_referral_handle_home(struct imap_referral_passdb *passdb,
-			    struct auth_request *auth_request,
+static struct imap_referral_passdb *
+passdb_referral_get_passdb(struct auth_request *auth_request)
+{
+	return container_of(auth_request->passdb->passdb,
+			    struct imap_referral_passdb, module);
+}
+
+static void
+passdb_referral_fail(struct passdb_referral_request *request, const char *what,
+		     const char *error)
+{
+	/* Never a login on the wrong server: it would create an empty account
+	   there. */
+	e_error(authdb_event(request->auth_request), "%s failed: %s",
+		what, error);
+	passdb_referral_finish(request, PASSDB_RESULT_INTERNAL_FAILURE);
+}
+
+static void passdb_referral_refer(struct passdb_referral_request *request)
+{
+	struct auth_request *auth_request = request->auth_request;
+
+	e_debug(authdb_event(auth_request), "Home server is %s",
+		referral_url_get_server(&request->home));
+	passdb_referral_set_fields(auth_request, &request->home);
+	passdb_referral_finish(request, PASSDB_RESULT_OK);
+}
+
+/* The user may come for a shared mailbox that is on this server. A referral
+   would send the client home, and home would send it here again, for ever. The
+   imap process refers the user's own mailboxes. */
+static void passdb_referral_admit_guest(struct passdb_referral_request *request)
+{
+	struct auth_request *auth_request = request->auth_request;
+
+	e_debug(authdb_event(auth_request), "Guest, the home server is %s",
+		referral_url_get_server(&request->home));
+	auth_request_set_field(auth_request,
+			       "userdb_"REFERRAL_USERDB_FIELD_HOME,
+			       referral_url_create(&request->home, NULL), NULL);
+	passdb_referral_finish(request, PASSDB_RESULT_OK);
+}
+
+static void
+passdb_referral_shares_callback(const struct referral_lookup_result *result,
+				struct passdb_referral_request *request);
+
+/* Ask whether the directory lists a shared mailbox here, under one of our names
+   after the other. */
+static void
+passdb_referral_lookup_shares(struct passdb_referral_request *request)
+{
+	struct auth_request *auth_request = request->auth_request;
+	struct imap_referral_passdb *passdb =
+		passdb_referral_get_passdb(auth_request);
+	const struct referral_url *server;
+
+	if (request->self_idx == array_count(&request->self_servers)) {
+		passdb_referral_refer(request);
+		return;
+	}
+	server = array_idx(&request->self_servers, request->self_idx++);
+	referral_client_lookup_async(passdb->client, auth_request->fields.user,
+				     referral_key_shares(server),
+				     passdb_referral_shares_callback, request);
+}
+
+static void
+passdb_referral_shares_callback(const struct referral_lookup_result *result,
+				struct passdb_referral_request *request)
+{
+	if (result->ret < 0) {
+		passdb_referral_fail(request, "Looking up whether there are "
+				     "shared mailboxes here", result->error);
+	} else if (result->ret > 0)
+		passdb_referral_admit_guest(request);
+	else
+		passdb_referral_lookup_shares(request);
+}
+
+static void
+passdb_referral_home_elsewhere(struct passdb_referral_request *request,
+			       const struct referral_url *url)
+{
+	struct auth_request *auth_request = request->auth_request;
+	struct imap_referral_passdb *passdb =
+		passdb_referral_get_passdb(auth_request);
+	ARRAY_TYPE(referral_url) servers;
+	struct referral_url *server;
+
+	request->home = *url;
+	request->home.host = p_strdup(auth_request->pool, url->host);
+	switch ((enum referral_guests)passdb->set->guests) {
+	case REFERRAL_GUESTS_NO:
+		passdb_referral_refer(request);
+		break;
+	case REFERRAL_GUESTS_AUTO:
+		referral_self_get_servers(passdb->self,
+					  &auth_request->fields.local_ip,
+					  auth_request->fields.local_port,
+					  &servers);
+		p_array_init(&request->self_servers, auth_request->pool,
+			     array_count(&servers));
+		array_append_array(&request->self_servers, &servers);
+		array_foreach_modifiable(&request->self_servers, server) {
+			server->host = p_strdup(auth_request->pool,
+						server->host);
+		}
+		passdb_referral_lookup_shares(request);
+		break;
+	}
+}
+
+static void
+passdb_referral_handle_home(struct passdb_referral_request *request,
 			    const char *value)
 {
+	struct auth_request *auth_request = request->auth_request;
+	struct imap_referral_passdb *passdb =
+		passdb_referral_get_passdb(auth_request);
 	ARRAY_TYPE(referral_url) urls;
 	const struct referral_url *url;
 	const char *error;
 
 	if (referral_answer_parse(pool_datastack_create(), value,
 				  &urls, &error) < 0) {
-		e_error(authdb_event(auth_request), "Home server: %s", error);
-		return PASSDB_RESULT_INTERNAL_FAILURE;
+		passdb_referral_fail(request, "Reading the home server", error);
+		return;
 	}
 	url = referral_answer_choose(&urls, passdb->self,
 				     &auth_request->fields.local_ip,
 				     auth_request->fields.local_port);
-	if (url != NULL) {
-		e_debug(authdb_event(auth_request), "Home server is %s:%u",
-			url->host, url->port);
-		passdb_referral_set_fields(auth_request, url);
-	}
-	return PASSDB_RESULT_OK;
-}
-
-static enum passdb_result
-passdb_referral_handle_no_home(struct imap_referral_passdb *passdb,
-			       struct auth_request *auth_request)
-{
-	switch ((enum referral_no_home)passdb->set->no_home) {
-	case REFERRAL_NO_HOME_LOCAL:
-		return PASSDB_RESULT_OK;
-	case REFERRAL_NO_HOME_REFUSE:
-		e_info(authdb_event(auth_request), "The directory names no "
-		       "home server (imap_referral_no_home=refuse)");
-		return PASSDB_RESULT_USER_UNKNOWN;
-	}
-	i_unreached();
+	if (url == NULL)
+		passdb_referral_finish(request, PASSDB_RESULT_OK);
+	else
+		passdb_referral_home_elsewhere(request, url);
 }
 
 static void
-passdb_referral_lookup_callback(const struct referral_lookup_result *result,
-				struct passdb_referral_request *request)
+passdb_referral_handle_no_home(struct passdb_referral_request *request)
 {
 	struct auth_request *auth_request = request->auth_request;
 	struct imap_referral_passdb *passdb =
-		container_of(auth_request->passdb->passdb,
-			     struct imap_referral_passdb, module);
-	enum passdb_result passdb_result;
+		passdb_referral_get_passdb(auth_request);
 
-	if (result->ret < 0) {
-		/* Never a login on the wrong server: it would create an empty
-		   account there. */
-		e_error(authdb_event(auth_request),
-			"Looking up the home server failed: %s", result->error);
-		passdb_result = PASSDB_RESULT_INTERNAL_FAILURE;
-	} else if (result->ret == 0) {
-		passdb_result = passdb_referral_handle_no_home(passdb,
-							       auth_request);
-	} else {
-		passdb_result = passdb_referral_handle_home(passdb,
-			auth_request, result->value);
+	switch ((enum referral_no_home)passdb->set->no_home) {
+	case REFERRAL_NO_HOME_LOCAL:
+		passdb_referral_finish(request, PASSDB_RESULT_OK);
+		break;
+	case REFERRAL_NO_HOME_REFUSE:
+		e_info(authdb_event(auth_request), "The directory names no "
+		       "home server (imap_referral_no_home=refuse)");
+		passdb_referral_finish(request, PASSDB_RESULT_USER_UNKNOWN);
+		break;
 	}
-	passdb_referral_finish(request, passdb_result);
+}
+
+static void
+passdb_referral_home_callback(const struct referral_lookup_result *result,
+			      struct passdb_referral_request *request)
+{
+	if (result->ret < 0) {
+		passdb_referral_fail(request, "Looking up the home server",
+				     result->error);
+	} else if (result->ret == 0)
+		passdb_referral_handle_no_home(request);
+	else
+		passdb_referral_handle_home(request, result->value);
 }
 
 /* The password has been checked by a passdb before us, or - as with CRAM and
@@ -144,8 +254,7 @@ static void passdb_referral_start(struct passdb_referral_request *request)
 {
 	struct auth_request *auth_request = request->auth_request;
 	struct imap_referral_passdb *passdb =
-		container_of(auth_request->passdb->passdb,
-			     struct imap_referral_passdb, module);
+		passdb_referral_get_passdb(auth_request);
 	const char *key;
 
 	auth_request_ref(auth_request);
@@ -162,12 +271,11 @@ static void passdb_referral_start(struct passdb_referral_request *request)
 	}
 	key = referral_key_home(auth_request->fields.user);
 	if (key == NULL) {
-		passdb_referral_finish(request,
-			passdb_referral_handle_no_home(passdb, auth_request));
+		passdb_referral_handle_no_home(request);
 		return;
 	}
 	referral_client_lookup_async(passdb->client, auth_request->fields.user,
-				     key, passdb_referral_lookup_callback,
+				     key, passdb_referral_home_callback,
 				     request);
 }
 

@@ -147,8 +147,9 @@ void dict_referral_ldap_lookup_async(struct dict *_dict,
 		const struct dict_lookup_result result = {
 			.ret = -1,
 			.error = "Not a key of imap-referral: expected "
-				REFERRAL_KEY_HOME"<user> or "
-				REFERRAL_KEY_MAILBOX"<mailbox>"
+				REFERRAL_KEY_HOME"<user>, "
+				REFERRAL_KEY_MAILBOX"<mailbox> or "
+				REFERRAL_KEY_SHARES"<host:port>"
 		};
 		callback(&result, context);
 		return;

@@ -268,15 +268,32 @@ void referral_directory_get_map(struct referral_directory *dir,
 	referral_mailbox_loader_start(dir->loader);
 }
 
-struct referral_mailbox_lookup {
+struct referral_map_lookup {
+	enum referral_key_type type;
 	char *name;
 	referral_directory_callback_t *callback;
 	void *context;
 };
 
 static void
-mailbox_map_callback(struct referral_mailbox_map *map, const char *error,
-		     struct referral_mailbox_lookup *lookup)
+map_lookup_mailbox(struct referral_mailbox_map *map, const char *name,
+		   struct referral_directory_result *result)
+{
+	result->ret = referral_mailbox_map_lookup(map, name, &result->value);
+	result->error = "The directory names no usable location";
+}
+
+static void
+map_lookup_server(struct referral_mailbox_map *map, const char *server,
+		  struct referral_directory_result *result)
+{
+	result->ret = referral_mailbox_map_has_server(map, server) ? 1 : 0;
+	result->value = t_strdup_printf("imap://%s/", server);
+}
+
+static void
+map_lookup_callback(struct referral_mailbox_map *map, const char *error,
+		    struct referral_map_lookup *lookup)
 {
 	struct referral_directory_result result;
 
@@ -284,28 +301,29 @@ mailbox_map_callback(struct referral_mailbox_map *map, const char *error,
 	if (map == NULL) {
 		result.ret = -1;
 		result.error = error;
-	} else {
-		result.ret = referral_mailbox_map_lookup(map, lookup->name,
-							 &result.value);
-		result.error = "The directory names no usable location";
-	}
+	} else if (lookup->type == REFERRAL_KEY_TYPE_MAILBOX)
+		map_lookup_mailbox(map, lookup->name, &result);
+	else
+		map_lookup_server(map, lookup->name, &result);
 	lookup->callback(&result, lookup->context);
 	i_free(lookup->name);
 	i_free(lookup);
 }
 
 static void
-mailbox_lookup(struct referral_directory *dir, const char *name,
-	       referral_directory_callback_t *callback, void *context)
+map_lookup(struct referral_directory *dir, enum referral_key_type type,
+	   const char *name, referral_directory_callback_t *callback,
+	   void *context)
 {
-	struct referral_mailbox_lookup *lookup;
+	struct referral_map_lookup *lookup;
 
-	lookup = i_new(struct referral_mailbox_lookup, 1);
+	lookup = i_new(struct referral_map_lookup, 1);
+	lookup->type = type;
 	lookup->name = i_strdup(name);
 	lookup->callback = callback;
 	lookup->context = context;
 	referral_directory_get_map(dir,
-		(referral_directory_map_callback_t *)mailbox_map_callback,
+		(referral_directory_map_callback_t *)map_lookup_callback,
 		lookup);
 }
 
@@ -324,7 +342,8 @@ void referral_directory_lookup(struct referral_directory *dir,
 		home_lookup(dir, name, callback, context);
 		break;
 	case REFERRAL_KEY_TYPE_MAILBOX:
-		mailbox_lookup(dir, name, callback, context);
+	case REFERRAL_KEY_TYPE_SHARES:
+		map_lookup(dir, type, name, callback, context);
 		break;
 	}
 }

@@ -19,6 +19,8 @@ struct referral_mailbox_map {
 	int refcount;
 
 	HASH_TABLE(const char *, struct referral_mailbox *) names;
+	/* host:port */
+	HASH_TABLE(const char *, const char *) servers;
 	/* Sorted by name when the map is finished. */
 	ARRAY(struct referral_mailbox *) mailboxes;
 	/* Nothing longer has to be looked for. */
@@ -36,6 +38,7 @@ struct referral_mailbox_map *referral_mailbox_map_init(void)
 	map->pool = pool;
 	map->refcount = 1;
 	hash_table_create(&map->names, default_pool, 0, str_hash, strcmp);
+	hash_table_create(&map->servers, default_pool, 0, str_hash, strcmp);
 	i_array_init(&map->mailboxes, 128);
 	return map;
 }
@@ -57,6 +60,7 @@ void referral_mailbox_map_unref(struct referral_mailbox_map **_map)
 	if (--map->refcount > 0)
 		return;
 	hash_table_destroy(&map->names);
+	hash_table_destroy(&map->servers);
 	array_free(&map->mailboxes);
 	pool_unref(&map->pool);
 }
@@ -85,6 +89,7 @@ void referral_mailbox_map_add(struct referral_mailbox_map *map,
 {
 	struct referral_mailbox *mailbox;
 	struct referral_ldap_value *copy;
+	const char *server;
 
 	mailbox = referral_mailbox_map_create(map, name);
 	copy = array_append_space(&mailbox->values);
@@ -92,6 +97,12 @@ void referral_mailbox_map_add(struct referral_mailbox_map *map,
 	copy->url.host = p_strdup(map->pool, value->url.host);
 	copy->url.mailbox = value->url.mailbox == NULL ? mailbox->name :
 		p_strdup(map->pool, value->url.mailbox);
+
+	server = referral_url_get_server(&copy->url);
+	if (hash_table_lookup(map->servers, server) == NULL) {
+		server = p_strdup(map->pool, server);
+		hash_table_insert(map->servers, server, server);
+	}
 }
 
 void referral_mailbox_map_add_broken(struct referral_mailbox_map *map,
@@ -123,6 +134,12 @@ void referral_mailbox_map_finish(struct referral_mailbox_map *map)
 			mailbox->value = p_strdup(map->pool, str_c(str));
 		} T_END;
 	}
+}
+
+bool referral_mailbox_map_has_server(const struct referral_mailbox_map *map,
+				     const char *server)
+{
+	return hash_table_lookup(map->servers, server) != NULL;
 }
 
 /* Append the same inferior to each of the URLs. */

@@ -30,6 +30,11 @@ void referral_mailbox_map_finish(struct referral_mailbox_map *map);
 int referral_mailbox_map_lookup(const struct referral_mailbox_map *map,
 				const char *name, const char **value_r);
 
+/* Whether some mailbox is on this server, spelled as
+   referral_url_get_server() does. */
+bool referral_mailbox_map_has_server(const struct referral_mailbox_map *map,
+				     const char *server);
+
 /* The names in order, from 0 to count-1. The value is NULL if it is broken. The
    strings are valid as long as the map. */
 unsigned int

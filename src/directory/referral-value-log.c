@@ -37,6 +37,13 @@ void referral_value_log_deinit(struct referral_value_log **_log)
 	i_free(log);
 }
 
+/* str_sanitize() lets DEL pass. */
+static const char *sanitize(const char *data)
+{
+	return t_str_replace(str_sanitize(data, REFERRAL_VALUE_LOG_MAX_LENGTH),
+			     '\177', '?');
+}
+
 void referral_value_log_skip(struct referral_value_log *log, const char *dn,
 			     const char *attribute, const char *value,
 			     const char *problem)
@@ -44,8 +51,7 @@ void referral_value_log_skip(struct referral_value_log *log, const char *dn,
 	const char *line;
 
 	line = t_strdup_printf("%s: Skipping %s='%s': %s",
-		str_sanitize(dn, REFERRAL_VALUE_LOG_MAX_LENGTH), attribute,
-		str_sanitize(value, REFERRAL_VALUE_LOG_MAX_LENGTH), problem);
+		sanitize(dn), attribute, sanitize(value), problem);
 	if (hash_table_lookup(log->lines, line) != NULL)
 		return;
 	if (hash_table_count(log->lines) >= REFERRAL_VALUE_LOG_MAX_COUNT) {

@@ -31,16 +31,14 @@ static int imap_referral_mailbox_check(struct mailbox *box)
 {
 	struct imap_referral_mailbox *rbox = IMAP_REFERRAL_MAILBOX_CONTEXT(box);
 	struct mail_user *user = box->list->ns->user;
-	const char *name, *response;
-	int ret = 0;
+	const char *response;
+	int ret;
 
 	if (box->opened ||
 	    timeval_cmp(&ioloop_timeval, &rbox->local_until) < 0)
 		return 0;
 
-	name = imap_referral_user_get_name(user, box);
-	if (name != NULL)
-		ret = imap_referral_user_lookup(user, name, &response);
+	ret = imap_referral_user_locate(user, box, &response);
 	if (ret == 0) {
 		rbox->local_until = ioloop_timeval;
 		timeval_add_msecs(&rbox->local_until,
@@ -70,7 +68,8 @@ imap_referral_mailbox_exists(struct mailbox *box, bool auto_boxes,
 {
 	struct imap_referral_mailbox *rbox = IMAP_REFERRAL_MAILBOX_CONTEXT(box);
 
-	if (imap_referral_mailbox_check(box) < 0)
+	/* INBOX always exists: plain LIST relies on it. */
+	if (!box->inbox_any && imap_referral_mailbox_check(box) < 0)
 		return -1;
 	return rbox->module_ctx.super.exists(box, auto_boxes, existence_r);
 }
@@ -154,7 +153,7 @@ void imap_referral_mailbox_allocated(struct mailbox *box)
 	struct mailbox_vfuncs *v = box->vlast;
 	struct imap_referral_mailbox *rbox;
 
-	if (imap_referral_user_get_name(box->list->ns->user, box) == NULL)
+	if (!imap_referral_user_may_refer(box->list->ns->user, box))
 		return;
 
 	rbox = p_new(box->pool, struct imap_referral_mailbox, 1);

@@ -28,6 +28,8 @@ struct imap_referral_user {
 	struct referral_client *client;
 	/* NULL if no private mailbox can be remote */
 	struct imap_match_glob *mailboxes;
+	/* The user is a guest if the host is set. */
+	struct referral_url home;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(imap_referral_user_module,
@@ -54,6 +56,24 @@ mailbox_patterns_parse(pool_t pool, const char *setting)
 	return imap_match_init_multiple(pool, patterns, TRUE, '/');
 }
 
+/* The auth process may have set it, and then it is valid. */
+static int
+home_parse(struct mail_user *user, struct referral_url *home_r,
+	   const char **error_r)
+{
+	const char *const *fields = user->userdb_fields;
+
+	i_zero(home_r);
+	for (; fields != NULL && *fields != NULL; fields++) {
+		if (str_begins_with(*fields, REFERRAL_USERDB_FIELD_HOME"=")) {
+			return referral_url_parse(user->pool, *fields +
+				strlen(REFERRAL_USERDB_FIELD_HOME"="),
+				home_r, error_r);
+		}
+	}
+	return 0;
+}
+
 void imap_referral_user_created(struct mail_user *user)
 {
 	struct mail_user_vfuncs *v = user->vlast;
@@ -68,7 +88,8 @@ void imap_referral_user_created(struct mail_user *user)
 	ruser = p_new(user->pool, struct imap_referral_user, 1);
 	if (imap_referral_settings_get(user, &ruser->set, &error) < 0 ||
 	    referral_self_init(user->pool, ruser->set.server,
-			       ruser->set.aliases, &ruser->self, &error) < 0) {
+			       ruser->set.aliases, &ruser->self, &error) < 0 ||
+	    home_parse(user, &ruser->home, &error) < 0) {
 		user->error = p_strdup_printf(user->pool,
 			"imap_referral plugin: %s", error);
 		return;
@@ -99,24 +120,38 @@ mailbox_get_directory_name(struct mailbox *box)
 	return t_str_replace(name, sep, '/');
 }
 
-const char *imap_referral_user_get_name(struct mail_user *user,
-					struct mailbox *box)
+static bool is_private(struct mailbox *box)
+{
+	return box->list->ns->type == MAIL_NAMESPACE_TYPE_PRIVATE;
+}
+
+static bool is_inbox(struct mailbox *box)
+{
+	return box->inbox_any || strcasecmp(box->vname, "INBOX") == 0;
+}
+
+/* Whether the directory has to be asked. */
+static bool
+name_wants_lookup(struct imap_referral_user *ruser, struct mailbox *box,
+		  const char *name)
+{
+	if (is_inbox(box))
+		return FALSE;
+	return !is_private(box) ||
+		(ruser->mailboxes != NULL &&
+		 imap_match(ruser->mailboxes, name) == IMAP_MATCH_YES);
+}
+
+bool imap_referral_user_may_refer(struct mail_user *user, struct mailbox *box)
 {
 	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
 	const char *name;
 
-	if (ruser == NULL || box->inbox_any ||
-	    strcasecmp(box->vname, "INBOX") == 0)
-		return NULL;
-	if (box->list->ns->type == MAIL_NAMESPACE_TYPE_PRIVATE &&
-	    ruser->mailboxes == NULL)
-		return NULL;
-	if ((name = mailbox_get_directory_name(box)) == NULL)
-		return NULL;
-	if (box->list->ns->type == MAIL_NAMESPACE_TYPE_PRIVATE &&
-	    imap_match(ruser->mailboxes, name) != IMAP_MATCH_YES)
-		return NULL;
-	return name;
+	if (ruser == NULL ||
+	    (name = mailbox_get_directory_name(box)) == NULL)
+		return FALSE;
+	return name_wants_lookup(ruser, box, name) ||
+		(is_private(box) && ruser->home.host != NULL);
 }
 
 static int
@@ -141,14 +176,12 @@ handle_answer(struct imap_referral_user *ruser, struct mail_user *user,
 	return -1;
 }
 
-int imap_referral_user_lookup(struct mail_user *user, const char *name,
-			      const char **response_r)
+static int
+directory_lookup(struct imap_referral_user *ruser, struct mail_user *user,
+		 const char *name, const char **response_r)
 {
-	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
 	struct referral_lookup_result result;
 	const char *key;
-
-	i_assert(ruser != NULL);
 
 	if ((key = referral_key_mailbox(name)) == NULL)
 		return 0;
@@ -162,4 +195,29 @@ int imap_referral_user_lookup(struct mail_user *user, const char *name,
 		return -2;
 	}
 	return handle_answer(ruser, user, name, result.value, response_r);
+}
+
+int imap_referral_user_locate(struct mail_user *user, struct mailbox *box,
+			      const char **response_r)
+{
+	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
+	const char *name = mailbox_get_directory_name(box);
+	struct referral_url url;
+	int ret;
+
+	if (ruser == NULL || name == NULL)
+		return 0;
+	if (name_wants_lookup(ruser, box, name)) {
+		ret = directory_lookup(ruser, user, name, response_r);
+		if (ret < 0)
+			return ret;
+	}
+	if (ruser->home.host != NULL && is_private(box) &&
+	    referral_mailbox_name_error(name) == NULL) {
+		url = ruser->home;
+		url.mailbox = name;
+		*response_r = referral_response_mailbox(&url, user->username);
+		return -1;
+	}
+	return 0;
 }

@@ -8,17 +8,16 @@ struct mailbox;
    fails, with a message that says what is expected. */
 void imap_referral_user_created(struct mail_user *user);
 
-/* Returns the name under which the directory may know this mailbox, allocated
-   from the data stack; NULL if it is certainly not remote, as for INBOX and
-   personal mailboxes, and so costs no lookup. */
-const char *imap_referral_user_get_name(struct mail_user *user,
-					struct mailbox *box);
+/* Returns FALSE if the mailbox is certainly here, as INBOX and the personal
+   mailboxes are of who is at home here. */
+bool imap_referral_user_may_refer(struct mail_user *user, struct mailbox *box);
 
-/* Ask the directory where the mailbox of that name is. Returns 0 if it is here.
-   Returns -1 if it is on another server, with response_r the text for a tagged
-   NO, and -2 if that cannot be found out, which is logged. Allocated from the
-   data stack. Waits for the answer, but not longer than the settings' timeout. */
-int imap_referral_user_lookup(struct mail_user *user, const char *name,
+/* Find out where the mailbox is. Returns 0 if it is here. Returns -1 if it is
+   on another server, with response_r the text for a tagged NO, and -2 if that
+   cannot be found out, which is logged. Allocated from the data stack. Where
+   the directory has to be asked, this waits for the answer, but not longer than
+   the settings' timeout. It never asks about INBOX and personal mailboxes. */
+int imap_referral_user_locate(struct mail_user *user, struct mailbox *box,
 			      const char **response_r);
 
 #endif

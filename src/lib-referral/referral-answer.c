@@ -2,7 +2,6 @@
 
 #include "lib.h"
 #include "array.h"
-#include "referral-self.h"
 #include "referral-answer.h"
 
 /* More replicas than anybody has; what follows is ignored. */

@@ -1,14 +1,10 @@
 #ifndef REFERRAL_ANSWER_H
 #define REFERRAL_ANSWER_H
 
-#include "array-decl.h"
-#include "referral-url.h"
+#include "referral-self.h"
 
 /* What the directory returned for one question: where something is, in order
-   of preference. Never empty. */
-ARRAY_DEFINE_TYPE(referral_url, struct referral_url);
-
-struct referral_self;
+   of preference. */
 
 /* Parse a dict value: URLs separated by a space. URLs that are not usable are
    left out. Returns 0, or -1 with error_r if none is usable: that is a

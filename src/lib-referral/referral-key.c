@@ -36,6 +36,24 @@ const char *referral_key_mailbox(const char *mailbox)
 			   dict_escape_string(mailbox), NULL);
 }
 
+const char *referral_key_shares(const struct referral_url *server)
+{
+	return t_strconcat(REFERRAL_KEY_SHARES,
+		dict_escape_string(referral_url_get_server(server)), NULL);
+}
+
+static bool server_parse(const char *str, const char **name_r)
+{
+	struct referral_url url;
+	const char *error;
+
+	if (referral_url_parse_server(pool_datastack_create(), str,
+				      REFERRAL_DEFAULT_PORT, &url, &error) < 0)
+		return FALSE;
+	*name_r = referral_url_get_server(&url);
+	return TRUE;
+}
+
 bool referral_key_parse(const char *key, enum referral_key_type *type_r,
 			const char **name_r)
 {
@@ -53,6 +71,11 @@ bool referral_key_parse(const char *key, enum referral_key_type *type_r,
 		*name_r = dict_unescape_string(suffix);
 		return strchr(suffix, '/') == NULL &&
 			referral_mailbox_name_error(*name_r) == NULL;
+	}
+	if (str_begins_with(key, REFERRAL_KEY_SHARES)) {
+		suffix = key + strlen(REFERRAL_KEY_SHARES);
+		*type_r = REFERRAL_KEY_TYPE_SHARES;
+		return server_parse(dict_unescape_string(suffix), name_r);
 	}
 	return FALSE;
 }

@@ -6,12 +6,22 @@
 #define REFERRAL_KEY_PREFIX "shared/imap-referral/"
 #define REFERRAL_KEY_HOME REFERRAL_KEY_PREFIX"home/"
 #define REFERRAL_KEY_MAILBOX REFERRAL_KEY_PREFIX"mailbox/"
+#define REFERRAL_KEY_SHARES REFERRAL_KEY_PREFIX"shares/"
+
+struct referral_url;
 
 enum referral_key_type {
+	/* user -> home servers */
 	REFERRAL_KEY_TYPE_HOME,
+	/* mailbox -> its locations */
 	REFERRAL_KEY_TYPE_MAILBOX,
+	/* host:port -> the server's URL, if there is a shared mailbox on it */
+	REFERRAL_KEY_TYPE_SHARES,
 };
 
+/* The key that asks whether there is a shared mailbox on a server, allocated
+   from the data stack. */
+const char *referral_key_shares(const struct referral_url *server);
 /* These return the key of a user's home server or a mailbox, allocated from
    the data stack; NULL if the directory cannot know such a name, and so need
    not be asked: not UTF-8, too long, control characters, an empty level. */
@@ -20,7 +30,7 @@ const char *referral_key_mailbox(const char *mailbox);
 
 /* The reverse. Returns TRUE with the unescaped name, allocated from the data
    stack; FALSE if it is no key of the contract. The name has the guarantees of
-   the functions above. */
+   the functions above; a server's is as referral_url_get_server() spells it. */
 bool referral_key_parse(const char *key, enum referral_key_type *type_r,
 			const char **name_r);
 

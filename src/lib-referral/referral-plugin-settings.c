@@ -9,6 +9,7 @@
 	  offsetof(struct referral_plugin_settings, name), __VA_ARGS__ }
 
 static const char *const no_home_choices[] = { "local", "refuse", NULL };
+static const char *const guests_choices[] = { "auto", "no", NULL };
 
 const struct referral_setting referral_plugin_setting_defs[] = {
 	DEF(STR, server, .default_value = ""),
@@ -18,6 +19,7 @@ const struct referral_setting referral_plugin_setting_defs[] = {
 	  .default_value = "2500ms", .min = 100, .max = 60*1000 },
 	DEF(ENUM, no_home, .default_value = "local",
 	    .choices = no_home_choices),
+	DEF(ENUM, guests, .default_value = "auto", .choices = guests_choices),
 	DEF(STR, mailboxes, .default_value = ""),
 	{ .name = NULL }
 };

@@ -5,9 +5,19 @@
 
 #define REFERRAL_PLUGIN_SETTINGS_PREFIX "imap_referral_"
 
+/* The userdb field by which the auth process tells the imap process that the
+   user is a guest: the URL of the home server. Without the prefix of our
+   settings, because Dovecot takes userdb fields for settings, too. */
+#define REFERRAL_USERDB_FIELD_HOME "referral_home"
+
 enum referral_no_home {
 	REFERRAL_NO_HOME_LOCAL = 0,
 	REFERRAL_NO_HOME_REFUSE,
+};
+
+enum referral_guests {
+	REFERRAL_GUESTS_AUTO = 0,
+	REFERRAL_GUESTS_NO,
 };
 
 /* The imap_referral_* settings, which all processes but dict-async share. What
@@ -17,6 +27,7 @@ struct referral_plugin_settings {
 	const char *aliases;
 	unsigned int timeout_msecs;
 	unsigned int no_home; /* enum referral_no_home */
+	unsigned int guests; /* enum referral_guests */
 	const char *mailboxes;
 };
 

@@ -10,7 +10,7 @@
 
 struct referral_self {
 	/* The first one is the server itself. */
-	ARRAY(struct referral_url) servers;
+	ARRAY_TYPE(referral_url) servers;
 };
 
 int referral_self_init(pool_t pool, const char *server, const char *aliases,
@@ -55,38 +55,72 @@ static bool ports_match(in_port_t port1, in_port_t port2)
 		(port1 == IMAPS_PORT && port2 == IMAP_PORT);
 }
 
+static bool
+server_matches(const struct referral_url *server,
+	       const struct referral_url *url)
+{
+	struct referral_url same_port = *server;
+
+	same_port.port = url->port;
+	return ports_match(server->port, url->port) &&
+		referral_url_same_server(&same_port, url);
+}
+
+static void
+add_server(ARRAY_TYPE(referral_url) *servers, const struct referral_url *url)
+{
+	const struct referral_url *server;
+
+	array_foreach(servers, server) {
+		if (referral_url_same_server(server, url))
+			return;
+	}
+	array_push_back(servers, url);
+}
+
+void referral_self_get_servers(const struct referral_self *self,
+			       const struct ip_addr *local_ip,
+			       in_port_t local_port,
+			       ARRAY_TYPE(referral_url) *servers_r)
+{
+	const struct referral_url *server;
+	struct referral_url url;
+
+	t_array_init(servers_r, 8);
+	array_foreach(&self->servers, server)
+		add_server(servers_r, server);
+	array_foreach(&self->servers, server) {
+		url = *server;
+		url.port = local_port;
+		if (local_port != 0)
+			add_server(servers_r, &url);
+	}
+
+	if (local_ip == NULL || local_ip->family == 0)
+		return;
+	i_zero(&url);
+	url.ip = *local_ip;
+	url.host = net_ip2addr(local_ip);
+	url.port = local_port;
+	if (local_port != 0)
+		add_server(servers_r, &url);
+	server = array_front(&self->servers);
+	url.port = server->port;
+	add_server(servers_r, &url);
+}
+
 bool referral_self_matches(const struct referral_self *self,
 			   const struct referral_url *url,
 			   const struct ip_addr *local_ip,
 			   in_port_t local_port)
 {
-	const struct referral_url *server = array_front(&self->servers);
-	struct referral_url local;
+	ARRAY_TYPE(referral_url) servers;
+	const struct referral_url *server;
 
-	array_foreach(&self->servers, server) {
-		struct referral_url same_port = *server;
-
-		same_port.port = url->port;
-		if (referral_url_same_server(&same_port, url) &&
-		    (ports_match(url->port, server->port) ||
-		     ports_match(url->port, local_port)))
+	referral_self_get_servers(self, local_ip, local_port, &servers);
+	array_foreach(&servers, server) {
+		if (server_matches(server, url))
 			return TRUE;
 	}
-
-	if (local_ip == NULL || local_ip->family == 0)
-		return FALSE;
-	server = array_front(&self->servers);
-	i_zero(&local);
-	local.ip = *local_ip;
-	local.host = "";
-	local.port = url->port;
-	return referral_url_same_server(&local, url) &&
-		(ports_match(url->port, local_port) ||
-		 ports_match(url->port, server->port));
-}
-
-const struct referral_url *
-referral_self_get_server(const struct referral_self *self)
-{
-	return array_front(&self->servers);
+	return FALSE;
 }

@@ -1,7 +1,10 @@
 #ifndef REFERRAL_SELF_H
 #define REFERRAL_SELF_H
 
+#include "array-decl.h"
 #include "referral-url.h"
+
+ARRAY_DEFINE_TYPE(referral_url, struct referral_url);
 
 /* Who this server is: we never refer a client to ourselves. */
 struct referral_self;
@@ -22,8 +25,12 @@ bool referral_self_matches(const struct referral_self *self,
 			   const struct ip_addr *local_ip,
 			   in_port_t local_port) ATTR_NULL(3);
 
-/* This server's public name and port. */
-const struct referral_url *
-referral_self_get_server(const struct referral_self *self);
+/* Get all names and ports under which the directory may know this server, each
+   once, allocated from the data stack. The first one is its public name. */
+void referral_self_get_servers(const struct referral_self *self,
+			       const struct ip_addr *local_ip,
+			       in_port_t local_port,
+			       ARRAY_TYPE(referral_url) *servers_r)
+	ATTR_NULL(2);
 
 #endif

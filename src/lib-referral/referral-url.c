@@ -218,6 +218,12 @@ void referral_url_append_mailbox(string_t *str, const char *mailbox)
 	append_encoded(str, mailbox, '/');
 }
 
+const char *referral_url_get_server(const struct referral_url *url)
+{
+	return t_strdup_printf(url->ip.family == AF_INET6 ?
+			       "[%s]:%u" : "%s:%u", url->host, url->port);
+}
+
 void referral_url_append(string_t *str, const struct referral_url *url,
 			 const char *user)
 {

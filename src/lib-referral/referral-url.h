@@ -58,6 +58,9 @@ const char *referral_url_create(const struct referral_url *url,
 /* Append a mailbox name as in a URL. */
 void referral_url_append_mailbox(string_t *str, const char *mailbox);
 
+/* Returns "host:port", with IPv6 in brackets, allocated from the data stack: the
+   one spelling of a server. */
+const char *referral_url_get_server(const struct referral_url *url);
 /* Whether both name the same server, by host and port. */
 bool referral_url_same_server(const struct referral_url *url1,
 			      const struct referral_url *url2);
