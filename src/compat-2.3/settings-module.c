@@ -23,21 +23,28 @@ const char *imap_referral_settings_version = DOVECOT_ABI_VERSION;
 
 struct imap_referral_checked_settings {
 	/* Names and values alternate. */
-	ARRAY(const char *) plugin_envs;
-	ARRAY(const char *) dicts;
+	ARRAY_TYPE(const_string) plugin_envs;
+	ARRAY_TYPE(const_string) dicts;
 };
 
 static bool
-plugin_setting_check(const char *name, const char *value, pool_t pool,
-		     const char **error_r)
+plugin_settings_check(const ARRAY_TYPE(const_string) *envs, pool_t pool,
+		      const char **error_r)
 {
 	struct referral_plugin_settings set;
+	const char *const *strings;
+	unsigned int i, count;
 
-	if (!str_begins(name, REFERRAL_PLUGIN_SETTINGS_PREFIX))
-		return TRUE;
-	i_zero(&set);
-	return referral_settings_set(referral_plugin_setting_defs, pool, &set,
-				     name, value, error_r) == 0;
+	referral_settings_init(referral_plugin_setting_defs, pool, &set);
+	strings = array_get(envs, &count);
+	for (i = 0; i + 1 < count; i += 2) {
+		if (str_begins(strings[i], REFERRAL_PLUGIN_SETTINGS_PREFIX) &&
+		    referral_settings_set(referral_plugin_setting_defs, pool,
+					  &set, strings[i], strings[i+1],
+					  error_r) < 0)
+			return FALSE;
+	}
+	return referral_plugin_settings_check(&set, error_r) == 0;
 }
 
 static bool
@@ -63,14 +70,9 @@ imap_referral_settings_check(void *_set, pool_t pool, const char **error_r)
 	const char *const *strings;
 	unsigned int i, count;
 
-	if (array_is_created(&set->plugin_envs)) {
-		strings = array_get(&set->plugin_envs, &count);
-		for (i = 0; i + 1 < count; i += 2) {
-			if (!plugin_setting_check(strings[i], strings[i+1],
-						  pool, error_r))
-				return FALSE;
-		}
-	}
+	if (array_is_created(&set->plugin_envs) &&
+	    !plugin_settings_check(&set->plugin_envs, pool, error_r))
+		return FALSE;
 	if (array_is_created(&set->dicts)) {
 		strings = array_get(&set->dicts, &count);
 		for (i = 0; i + 1 < count; i += 2) {

@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
 
 #include "lib.h"
+#include "referral-self.h"
 #include "referral-plugin-settings.h"
 
 #undef DEF
@@ -23,3 +24,14 @@ const struct referral_setting referral_plugin_setting_defs[] = {
 	DEF(STR, mailboxes, .default_value = ""),
 	{ .name = NULL }
 };
+
+int referral_plugin_settings_check(const struct referral_plugin_settings *set,
+				   const char **error_r)
+{
+	struct referral_self *self;
+
+	/* This host's name may be wrong for us where we are only read. */
+	return referral_self_init(pool_datastack_create(),
+				  *set->server == '\0' ? "localhost" :
+				  set->server, set->aliases, &self, error_r);
+}
