@@ -13,7 +13,7 @@ from pathlib import Path
 import ldap3
 import pytest
 
-from sandbox import Dict, Log, Sandbox, set_line
+from sandbox import Dict, Log, Sandbox, set_line, wait_for
 from taps import DictTap, LdapTap
 
 # What a server logs when one of its processes has crashed.
@@ -157,6 +157,9 @@ class Directory:
             env["LDAP_ADMIN_DN"], env["LDAP_ADMIN_PASSWORD"],
             auto_bind=True, raise_exceptions=True)
         self._undo: list[Callable[[], object]] = []
+        self._added: set[str] = set()
+        # Whether what the servers find there by default was changed.
+        self.touched = False
 
     def person(self, uid: str) -> str:
         return (f"uid={ldap3.utils.dn.escape_rdn(uid)},"
@@ -175,6 +178,7 @@ class Directory:
     def add(self, dn: str, classes: list[str],
             attributes: dict[str, str | bytes | list[str]]) -> str:
         self._connection.add(dn, classes, attributes)
+        self._added.add(dn)
         self._undo.append(lambda: self._connection.delete(dn))
         return dn
 
@@ -203,6 +207,7 @@ class Directory:
 
     def set(self, dn: str, **attributes: str | bytes | list[str]) -> None:
         """Replace attributes; classes are set like any other."""
+        self.touched = self.touched or dn not in self._added
         names = list(attributes)
         self._connection.search(dn, "(objectClass=*)", ldap3.BASE,
                                 attributes=names)
@@ -246,6 +251,22 @@ def directory(sandbox: Sandbox) -> Iterator[Directory]:
     administrator = Directory(sandbox.env)
     yield administrator
     administrator.restore()
+    if administrator.touched:
+        wait_until_as_before(sandbox)
+
+
+def wait_until_as_before(sandbox: Sandbox) -> None:
+    """Until the servers' caches have forgotten what a test has changed."""
+    for number in (1, 2, 3):
+        if not sandbox.status()[f"imap{number}"].up:
+            continue
+        asked = Dict(sandbox, number=number)
+        for user, home in (("alice", 1), ("bob", 2), ("dave", None)):
+            url = f"imap://{sandbox.server(home)}/" if home else None
+            wait_for(lambda: asked.home(user) == url)
+        wait_for(lambda: len((asked.mailbox("Shared/sales") or "").split())
+                 == 2)
+        wait_for(lambda: asked.mailbox("Shared/local") is None)
 
 
 @pytest.fixture
@@ -268,11 +289,16 @@ def tap(sandbox: Sandbox) -> Iterator[LdapTap]:
 
 
 @pytest.fixture
-def dict_tap(sandbox: Sandbox) -> Iterator[DictTap]:
-    """A relay in front of imap1's dict socket."""
-    target = sandbox.env["DICT_SOCKET1"]
-    relay = DictTap(Path(target).parent / "dict-tap", target)
+def dict_tap(sandbox: Sandbox, config: Config) -> Iterator[DictTap]:
+    """A relay between all that ask imap1's dict and the driver. imap1 has
+    yet to be restarted with it, by config.edit()."""
+    relay = DictTap(Path(sandbox.env["SANDBOX_DIR"]) / "dict-tap",
+                    sandbox.env["DICT_SOCKET1"])
+    config.write(dovecot="dict {\n"
+                 f"  imap_referral = proxy:{relay.path}:behind_the_tap\n"
+                 f"  behind_the_tap = referral-ldap:{config.ldap}\n}}")
     yield relay
+    config.restore()
     relay.close()
 
 
@@ -283,14 +309,18 @@ class Dicts:
     server starts, written when a test takes one. So a test needs no restart,
     and gets a driver that has nothing in its memory."""
 
-    COUNT = 150
+    COUNT = 300
 
     def __init__(self, sandbox: Sandbox, config: Config) -> None:
         self._sandbox = sandbox
-        self._template = config.ldap
         self._numbers = iter(range(self.COUNT))
         self._paths = [config.ldap.with_name(f"case{number}.conf.ext")
                        for number in range(self.COUNT)]
+        owner = config.ldap.stat()
+        for path in self._paths:
+            # As readable for dict-async as the one it stands for.
+            shutil.copy(config.ldap, path)
+            os.chown(path, owner.st_uid, owner.st_gid)
         config.edit(dovecot="dict {\n" + "".join(
             f"  case{number} = referral-ldap:{path}\n"
             for number, path in enumerate(self._paths)) + "}")
@@ -304,10 +334,6 @@ class Dicts:
         """The same, with the path of its settings file."""
         number = next(self._numbers)
         path = self._paths[number]
-        # As readable for dict-async as the one it stands for.
-        shutil.copy(self._template, path)
-        owner = self._template.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
         for name, value in settings.items():
             set_line(path, f"referral_ldap_{name}", value)
         return Dict(self._sandbox, f"case{number}"), path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -9,7 +10,7 @@ import signal
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,18 @@ class Sandbox:
 
     def start(self, *names: str) -> None:
         self.run("start", *names)
+
+    @contextlib.contextmanager
+    def starting(self, name: str) -> Iterator[None]:
+        """A server that may not come up; it is stopped afterwards."""
+        process = subprocess.Popen([PROGRAM, "start", name],
+                                   stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            self.stop(name)
+            process.wait()
 
     def stop(self, *names: str) -> None:
         self.run("stop", *names)
@@ -195,10 +208,14 @@ class Sandbox:
     def dict_uri(self, name: str = "imap_referral", number: int = 1) -> str:
         return f"proxy:{self.env[f'DICT_SOCKET{number}']}:{name}"
 
-    def doveadm(self, *args: str | bytes, number: int = 1
-                ) -> subprocess.Popen[bytes]:
+    def doveadm_dict(self, *args: str | bytes) -> subprocess.Popen[bytes]:
+        # With a configuration of its own: the URI says all, and what a test
+        # has done to a server's configuration shall not matter here.
+        config = Path(self.env["SANDBOX_DIR"]) / "doveadm.conf"
+        if not config.exists():
+            config.write_text("log_path = /dev/stderr\nssl = no\n")
         return subprocess.Popen(
-            ["doveadm", "-c", self.env[f"DOVECONF{number}"], *args],
+            ["doveadm", "-c", config, "-f", "tab", "dict", *args],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -216,9 +233,8 @@ class DictFailure(Exception):
 class Lookup:
     """A lookup that is under way: many of them can be at once."""
 
-    def __init__(self, process: subprocess.Popen[bytes], key: bytes) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._key = key
 
     def result(self) -> str | None:
         """The value, or None if there is none; raises DictFailure."""
@@ -237,15 +253,12 @@ class Dict:
     def __init__(self, sandbox: Sandbox, name: str = "imap_referral",
                  number: int = 1) -> None:
         self._sandbox = sandbox
-        self._number = number
         self._uri = sandbox.dict_uri(name, number)
 
     def start(self, kind: str, name: str | bytes,
               user: str = "alice") -> Lookup:
-        key = dict_key(kind, name)
-        return Lookup(self._sandbox.doveadm("dict", "get", "-u", user,
-                                            self._uri, key,
-                                            number=self._number), key)
+        return Lookup(self._sandbox.doveadm_dict(
+            "get", "-u", user, self._uri, dict_key(kind, name)))
 
     def get(self, kind: str, name: str | bytes,
             user: str = "alice") -> str | None:
@@ -274,9 +287,9 @@ class Dict:
 
     def mailboxes(self) -> dict[str, str]:
         """All rows, by mailbox name."""
-        process = self._sandbox.doveadm(
-            "-f", "tab", "dict", "iter", "-u", "alice", self._uri,
-            "shared/imap-referral/mailbox/", number=self._number)
+        process = self._sandbox.doveadm_dict(
+            "iter", "-u", "alice", self._uri,
+            "shared/imap-referral/mailbox/")
         out, err = process.communicate(timeout=DEADLINE_SECS * 2)
         if process.returncode != 0:
             raise DictFailure(err.decode(errors="replace"))

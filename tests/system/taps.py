@@ -154,6 +154,12 @@ class LdapTap(Relay):
                 if _ldap_operation(message) == operation]
 
 
+def is_later_page(search: bytes) -> bool:
+    """Whether a paged search goes on where another has ended: its control,
+    the last part of it, then holds a cookie (RFC 2696)."""
+    return PAGED_RESULTS in search and not search.endswith(b"\x04\x00")
+
+
 def _ber_length(data: bytes, at: int) -> tuple[int, int] | None:
     """Length that is encoded at `at`, and where its content begins."""
     if len(data) <= at:

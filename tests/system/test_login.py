@@ -250,8 +250,8 @@ def test_dict_process_dies_with_a_login_waiting(
 
 
 def test_there_is_no_dict_process(sandbox: Sandbox, config: Config) -> None:
-    config.edit(referral={"imap_referral_dict":
-                          "proxy:no-such-socket:imap_referral"})
+    config.edit(dovecot="service dict-async {\n  unix_listener dict-async {\n"
+                "    mode = 0\n  }\n}")
     expect_nobody_logs_in(sandbox)
 
 
@@ -269,6 +269,51 @@ def test_another_dict_answers(sandbox: Sandbox, config: Config) -> None:
         assert sandbox.login("bob").status == "OK"
     finally:
         table.unlink()
+
+
+# --- guests
+
+# Where shared mailboxes are, who is at home elsewhere has to be let in:
+# otherwise a client would be sent back and forth between the two servers.
+
+@pytest.mark.parametrize("user, home", [("alice", 1), ("carol", 3)])
+def test_guest_logs_in_where_shared_mailboxes_are(
+        sandbox: Sandbox, mechanism: str, user: str, home: int) -> None:
+    login, _ = LOGINS[mechanism]
+    with sandbox.imap(2) as client:
+        assert login(client, user, sandbox.password).status == "OK"
+        client.ok("SELECT Shared/sales")
+        assert client.command("SELECT INBOX").tagged == \
+            sandbox.mailbox_referral(user, home, "INBOX")
+
+
+def test_guest_with_a_wrong_password(sandbox: Sandbox,
+                                     mechanism: str) -> None:
+    login, _ = LOGINS[mechanism]
+    with sandbox.imap(2) as client:
+        expect_refused(client, login(client, "alice", "wrong"))
+
+
+def test_no_guests(sandbox: Sandbox) -> None:
+    changes = Config(sandbox, 2)
+    try:
+        changes.edit(referral={"imap_referral_guests": "no"})
+        expect_referral(sandbox.login("alice", 2), "alice", "PLAIN",
+                        sandbox.server(1))
+        assert sandbox.login("bob", 2).status == "OK"
+    finally:
+        changes.restore()
+
+
+def test_guests_are_let_in_with_the_first_shared_mailbox(
+        sandbox: Sandbox, directory: Directory) -> None:
+    expect_referral(sandbox.login("bob"), "bob", "PLAIN", sandbox.server(2))
+    dn = directory.add_mailbox("Shared/local",
+                               mailHost=sandbox.address(1)[0])
+    wait_for(lambda: sandbox.login("bob").status == "OK")
+    directory.delete(dn)
+    expect_referral(wait_for_referral(sandbox, "bob", sandbox.server(2)),
+                    "bob", "PLAIN", sandbox.server(2))
 
 
 # --- `skip = unauthenticated` is missing

@@ -260,6 +260,53 @@ def test_a_moved_mailbox(sandbox: Sandbox, alice: Imap,
              sandbox.mailbox_referral("alice", 3, SALES))
 
 
+# --- guests: at home elsewhere, here for a shared mailbox
+
+GUEST_COMMANDS = ["SELECT {}", "EXAMINE {}", "STATUS {} (MESSAGES)",
+                  "APPEND {} {{5}}", "CREATE {}", "DELETE {}",
+                  "SUBSCRIBE {}"]
+
+
+@pytest.mark.parametrize("command", GUEST_COMMANDS)
+@pytest.mark.parametrize("name", ["INBOX", "Drafts", "Archive/2020"])
+def test_personal_mailboxes_of_a_guest_are_at_home(
+        sandbox: Sandbox, name: str, command: str) -> None:
+    with sandbox.session("alice", 2) as guest:
+        reply = guest.command(command.format(name))
+        if name == "INBOX" and reply.tagged.startswith("NO [CANNOT]"):
+            # DELETE INBOX is wrong everywhere.
+            return
+        assert reply.tagged == sandbox.mailbox_referral("alice", 1, name)
+        assert not reply.continuations
+        guest.ok("NOOP")
+
+
+@pytest.mark.parametrize("command", ["COPY", "UID COPY", "MOVE", "UID MOVE"])
+def test_guest_copies_home(sandbox: Sandbox, command: str) -> None:
+    with sandbox.session("alice", 2) as guest:
+        guest.ok("SELECT Shared/sales")
+        messages = guest.ok("SEARCH ALL").untagged
+        assert guest.command(f"{command} 1:* INBOX").tagged == \
+            sandbox.mailbox_referral("alice", 1, "INBOX")
+        assert guest.ok("SEARCH ALL").untagged == messages
+
+
+def test_guest_reads_the_shared_mailbox(sandbox: Sandbox) -> None:
+    with sandbox.session("alice", 2) as guest:
+        guest.ok("SELECT Shared/sales")
+        fetched = guest.ok("FETCH 1 (BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+        assert "Offer for the harbour office" in fetched.untagged[0]
+        guest.ok("SELECT Shared/sales/2026")
+        assert guest.append("Shared/sales", MESSAGE).status == "OK"
+
+
+def test_guest_is_referred_to_a_third_server(sandbox: Sandbox) -> None:
+    with sandbox.session("alice", 2) as guest:
+        assert guest.command('SELECT "Shared/B&APw-ro &- co"').tagged == \
+            sandbox.mailbox_referral("alice", 3,
+                                     "Shared/B%C3%BCro%20%26%20co")
+
+
 # --- names that cost nothing
 
 @pytest.fixture(scope="module")
@@ -300,11 +347,9 @@ def _list_mailboxes(client: Imap) -> None:
 @pytest.mark.parametrize("use", [_use_personal_mailboxes, _list_mailboxes],
                          ids=["using", "listing"])
 def test_personal_mailboxes_cost_no_lookup(
-        sandbox: Sandbox, config: Config, tap: LdapTap, dict_tap: DictTap,
+        sandbox: Sandbox, config: Config, dict_tap: DictTap, tap: LdapTap,
         personal_names: None, use: Callable[[Imap], None]) -> None:
     config.edit(
-        referral={"imap_referral_dict":
-                  f"proxy:{dict_tap.path}:imap_referral"},
         ldap={"referral_ldap_uris": tap.uri,
               "referral_ldap_mailbox_refresh": "1h",
               "referral_ldap_home_ttl": "1h"})

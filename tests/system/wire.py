@@ -50,12 +50,13 @@ class Imap:
     """One connection. `received` keeps everything the server ever sent."""
 
     def __init__(self, host: str, port: int,
-                 tls: ssl.SSLContext | None = None) -> None:
+                 tls: ssl.SSLContext | None = None,
+                 deadline: float = DEADLINE_SECS) -> None:
         # A source address for each connection: failed logins of one test
         # must not slow down the next one (auth penalty by address).
         number = next(_source_numbers)
         source = f"127.20.{number // 250}.{number % 250 + 1}"
-        sock = socket.create_connection((host, port), DEADLINE_SECS,
+        sock = socket.create_connection((host, port), deadline,
                                         source_address=(source, 0))
         self.sock = tls.wrap_socket(sock) if tls else sock
         self.received = b""

@@ -1,11 +1,35 @@
 # Unit tests: one program for each source file that has behaviour
 
+unit_directory_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/src/directory
+unit_directory_ldadd = \
+	tests/unit/libunit_ldap.la \
+	src/directory/libreferral_directory.la \
+	$(LDADD) \
+	$(LDAP_LIBS)
+
 check_PROGRAMS = \
 	tests/unit/test-referral-answer \
+	tests/unit/test-referral-home-cache \
 	tests/unit/test-referral-key \
+	tests/unit/test-referral-ldap-connection \
+	tests/unit/test-referral-ldap-password \
+	tests/unit/test-referral-ldap-reconnect \
+	tests/unit/test-referral-ldap-settings \
+	tests/unit/test-referral-ldap-template \
+	tests/unit/test-referral-ldap-value \
+	tests/unit/test-referral-lookup \
+	tests/unit/test-referral-mailbox-map \
+	tests/unit/test-referral-plugin-settings \
 	tests/unit/test-referral-response \
 	tests/unit/test-referral-self \
-	tests/unit/test-referral-url
+	tests/unit/test-referral-setting \
+	tests/unit/test-referral-url \
+	tests/unit/test-referral-value-log
+if DOVECOT_2_3
+check_PROGRAMS += \
+	tests/unit/test-referral-compat-dict \
+	tests/unit/test-referral-compat-settings
+endif
 TESTS = $(check_PROGRAMS)
 
 # For programs only: libraries have their own
@@ -15,7 +39,40 @@ LDADD = \
 	tests/unit/libunit.la \
 	$(LIBDOVECOT)
 
-check_LTLIBRARIES = tests/unit/libunit.la
+check_LTLIBRARIES = \
+	tests/unit/libunit.la \
+	tests/unit/libunit_ldap.la
 tests_unit_libunit_la_SOURCES = \
 	tests/unit/unit-common.c \
-	tests/unit/unit-common.h
+	tests/unit/unit-common.h \
+	tests/unit/unit-conf.c \
+	tests/unit/unit-conf.h
+tests_unit_libunit_la_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DUNIT_CONF_DIR=\"$(abs_top_srcdir)/src/conf\"
+tests_unit_libunit_ldap_la_SOURCES = \
+	tests/unit/fake-ldap.c \
+	tests/unit/fake-ldap.h \
+	tests/unit/fake-ldap-request.c \
+	tests/unit/fake-ldap-request.h \
+	tests/unit/unit-ldap.c \
+	tests/unit/unit-ldap.h
+tests_unit_libunit_ldap_la_CPPFLAGS = $(unit_directory_cppflags)
+
+tests_unit_test_referral_home_cache_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_home_cache_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_ldap_connection_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_ldap_connection_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_ldap_password_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_ldap_password_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_ldap_reconnect_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_ldap_reconnect_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_ldap_settings_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_ldap_settings_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_ldap_template_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_ldap_template_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_ldap_value_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_ldap_value_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_mailbox_map_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_mailbox_map_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_value_log_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_value_log_LDADD = $(unit_directory_ldadd)

@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "str.h"
+#include "referral-compat.h"
 #include "referral-url.h"
 #include "referral-response.h"
 #include "unit-common.h"
@@ -99,7 +100,7 @@ static void test_referral_response_unavailable(void)
 {
 	test_begin("referral response: unavailable");
 	test_assert(response_is_safe(REFERRAL_RESPONSE_UNAVAILABLE));
-	test_assert(str_begins(REFERRAL_RESPONSE_UNAVAILABLE,
+	test_assert(str_begins_with(REFERRAL_RESPONSE_UNAVAILABLE,
 			       "[UNAVAILABLE] "));
 	test_end();
 }

@@ -1,9 +1,22 @@
 /* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
 
 #include "lib.h"
+#include "array.h"
 #include "hostpid.h"
+#include "str.h"
+#include "referral-compat.h"
 #include "referral-self.h"
 #include "unit-common.h"
+
+/* The server's public name and port */
+static const struct referral_url *
+self_get_server(const struct referral_self *self)
+{
+	ARRAY_TYPE(referral_url) servers;
+
+	referral_self_get_servers(self, NULL, 0, &servers);
+	return array_front(&servers);
+}
 
 static void test_referral_self_init(void)
 {
@@ -45,11 +58,11 @@ static void test_referral_self_init(void)
 		if (tests[i].host == NULL) {
 			test_assert_idx(ret == -1, i);
 			test_assert_idx(error != NULL &&
-				str_begins(error, tests[i].error), i);
+				str_begins_with(error, tests[i].error), i);
 			continue;
 		}
 		test_assert_idx(ret == 0, i);
-		server = referral_self_get_server(self);
+		server = self_get_server(self);
 		test_assert_strcmp_idx(server->host, tests[i].host, i);
 		test_assert_idx(server->port == tests[i].port, i);
 	}
@@ -68,11 +81,11 @@ static void test_referral_self_init_default(void)
 			       &error) < 0) {
 		/* This host has a name that cannot be in a URL: then there is
 		   no default. */
-		test_assert(str_begins(error, "imap_referral_server="));
+		test_assert(str_begins_with(error, "imap_referral_server="));
 		test_end();
 		return;
 	}
-	server = referral_self_get_server(self);
+	server = self_get_server(self);
 	test_assert(strcasecmp(server->host, my_hostdomain()) == 0);
 	test_assert(server->port == 143);
 	test_end();
@@ -197,6 +210,66 @@ static void test_referral_self_matches_port(void)
 	test_end();
 }
 
+static void test_referral_self_get_servers(void)
+{
+	static const struct {
+		const char *server, *aliases, *local_ip;
+		in_port_t local_port;
+		const char *servers;
+	} tests[] = {
+		{ "imap1", "", NULL, 0, "imap://imap1/" },
+		{ "imap1", "a b:1 a imap1", NULL, 0,
+		  "imap://imap1/ imap://a/ imap://b:1/" },
+		{ "imap1", "a", NULL, 143, "imap://imap1/ imap://a/" },
+		{ "imap1", "a", NULL, 993, "imap://imap1/ imap://a/ "
+		  "imap://imap1:993/ imap://a:993/" },
+		{ "imap1", "", "192.0.2.1", 143,
+		  "imap://imap1/ imap://192.0.2.1/" },
+		{ "imap1", "", "192.0.2.1", 993, "imap://imap1/ "
+		  "imap://imap1:993/ imap://192.0.2.1:993/ "
+		  "imap://192.0.2.1/" },
+		{ "imap1:10143", "", "2001:db8::1", 143,
+		  "imap://imap1:10143/ imap://imap1/ "
+		  "imap://[2001:db8::1]/ imap://[2001:db8::1]:10143/" },
+		{ "192.0.2.1", "", "192.0.2.1", 143, "imap://192.0.2.1/" },
+		{ "imap1", "", "192.0.2.1", 0,
+		  "imap://imap1/ imap://192.0.2.1/" },
+	};
+	ARRAY_TYPE(referral_url) servers;
+	const struct referral_url *url;
+	struct referral_self *self;
+	struct ip_addr ip;
+	const char *error;
+	unsigned int i;
+	string_t *str;
+
+	test_begin("referral self: names and ports");
+	for (i = 0; i < N_ELEMENTS(tests); i++) T_BEGIN {
+		test_assert_idx(referral_self_init(pool_datastack_create(),
+			tests[i].server, tests[i].aliases, &self,
+			&error) == 0, i);
+		if (tests[i].local_ip != NULL) {
+			test_assert_idx(net_addr2ip(tests[i].local_ip,
+						    &ip) == 0, i);
+		}
+		referral_self_get_servers(self, tests[i].local_ip == NULL ?
+					  NULL : &ip, tests[i].local_port,
+					  &servers);
+		str = t_str_new(128);
+		array_foreach(&servers, url) {
+			if (str_len(str) > 0)
+				str_append_c(str, ' ');
+			referral_url_append(str, url, NULL);
+			/* each of them matches */
+			test_assert_idx(referral_self_matches(self, url,
+				tests[i].local_ip == NULL ? NULL : &ip,
+				tests[i].local_port), i);
+		}
+		test_assert_strcmp_idx(str_c(str), tests[i].servers, i);
+	} T_END;
+	test_end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
@@ -204,6 +277,7 @@ int main(void)
 		test_referral_self_init_default,
 		test_referral_self_matches,
 		test_referral_self_matches_port,
+		test_referral_self_get_servers,
 		NULL
 	};
 	return unit_run(test_functions);

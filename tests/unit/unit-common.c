@@ -27,18 +27,46 @@ void unit_wait_begin(struct unit_wait *wait_r)
 				 wait_r);
 }
 
+static void unit_wait_stop(struct unit_wait *wait)
+{
+	timeout_remove(&wait->to_stop);
+	io_loop_stop(current_ioloop);
+}
+
 bool unit_wait_more(struct unit_wait *wait)
 {
 	if (wait->expired)
 		return FALSE;
-	io_loop_set_running(current_ioloop);
-	io_loop_handler_run(current_ioloop);
+	if (!wait->started) {
+		/* only io_loop_run() prepares an ioloop */
+		wait->started = TRUE;
+		wait->to_stop = timeout_add_short(0, unit_wait_stop, wait);
+		io_loop_run(current_ioloop);
+	} else {
+		io_loop_set_running(current_ioloop);
+		io_loop_handler_run(current_ioloop);
+	}
 	return TRUE;
 }
 
 void unit_wait_end(struct unit_wait *wait)
 {
 	timeout_remove(&wait->to);
+}
+
+static void unit_run_timeout(bool *done)
+{
+	*done = TRUE;
+}
+
+void unit_run_msecs(unsigned int msecs)
+{
+	struct timeout *to;
+	bool done = FALSE;
+
+	to = timeout_add_short(msecs, unit_run_timeout, &done);
+	unit_wait(done);
+	timeout_remove(&to);
 }
 
 unsigned int unit_msecs_since(const struct timeval *start)

@@ -18,12 +18,15 @@
 	} STMT_END
 
 struct unit_wait {
-	struct timeout *to;
-	bool expired;
+	struct timeout *to, *to_stop;
+	bool started, expired;
 };
 void unit_wait_begin(struct unit_wait *wait_r);
 bool unit_wait_more(struct unit_wait *wait);
 void unit_wait_end(struct unit_wait *wait);
+
+/* Run the current ioloop for a while: for those who ask again and again. */
+void unit_run_msecs(unsigned int msecs);
 
 /* The milliseconds since the event loop was at this time. */
 unsigned int unit_msecs_since(const struct timeval *start);
