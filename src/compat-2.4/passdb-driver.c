@@ -14,6 +14,9 @@ const char *authdb_imap_referral_version = DOVECOT_ABI_VERSION;
 
 static int
 passdb_imap_referral_preinit(pool_t pool, struct event *event,
+#ifdef HAVE_PASSDB_PARAMETERS
+			     const struct passdb_parameters *params ATTR_UNUSED,
+#endif
 			     struct passdb_module **module_r,
 			     const char **error_r)
 {

@@ -67,6 +67,7 @@ void referral_settings_tables_fill(struct referral_settings_tables *tables,
 			i * sizeof(const char *);
 		tables->defaults.values[i] = settings[i].default_value;
 	}
+	*define = (struct setting_define)SETTING_DEFINE_LIST_END;
 }
 
 void imap_referral_setting_parser_info_init(void)

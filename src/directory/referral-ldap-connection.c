@@ -6,9 +6,9 @@
 #include "llist.h"
 #include "hash.h"
 #include "net.h"
-#include "dns-lookup.h"
 #include "str-sanitize.h"
 #include "time-util.h"
+#include "referral-dns.h"
 #include "referral-ldap-settings.h"
 #include "referral-ldap-password.h"
 #include "referral-ldap-connection.h"
@@ -525,18 +525,10 @@ referral_ldap_dns_callback(const struct dns_lookup_result *result,
 static void
 referral_ldap_resolve(struct referral_ldap_connection *conn, const char *host)
 {
-	const struct dns_lookup_settings set = {
-		.dns_client_socket_path = t_strconcat(conn->base_dir, "/",
-						      DNS_CLIENT_SOCKET_NAME,
-						      NULL),
-		.timeout_msecs = conn->set->timeout_msecs,
-		.event_parent = conn->event,
-	};
-
 	conn->state = REFERRAL_LDAP_STATE_RESOLVING;
-	/* calls back also when it fails at once */
-	(void)dns_lookup(host, &set, referral_ldap_dns_callback, conn,
-			 &conn->dns_lookup);
+	referral_dns_lookup(host, conn->base_dir, conn->event,
+			    referral_ldap_dns_callback, conn,
+			    &conn->dns_lookup);
 }
 
 static void referral_ldap_connect(struct referral_ldap_connection *conn)
