@@ -2,8 +2,10 @@
 
 #include "auth-common.h"
 #include "array.h"
+#include "ioloop.h"
 #include "referral-compat.h"
 #include "referral-answer.h"
+#include "referral-dns.h"
 #include "referral-key.h"
 #include "referral-lookup.h"
 #include "referral-self.h"
@@ -29,6 +31,9 @@ struct passdb_referral_request {
 	/* Our names, of which the first ones have been asked about. */
 	ARRAY_TYPE(referral_url) self_servers;
 	unsigned int self_idx;
+	/* While the home server's address is looked up. */
+	struct dns_lookup *dns_lookup;
+	struct timeout *to_dns;
 };
 
 static void
@@ -89,10 +94,66 @@ static void passdb_referral_refer(struct passdb_referral_request *request)
 {
 	struct auth_request *auth_request = request->auth_request;
 
+	timeout_remove(&request->to_dns);
 	e_debug(authdb_event(auth_request), "Home server is %s",
 		referral_url_get_server(&request->home));
 	passdb_referral_set_fields(auth_request, &request->home);
 	passdb_referral_finish(request, PASSDB_RESULT_OK);
+}
+
+static void
+passdb_referral_dns_callback(const struct dns_lookup_result *result,
+			     struct passdb_referral_request *request)
+{
+	request->dns_lookup = NULL;
+	if (result->ret != 0) {
+		timeout_remove(&request->to_dns);
+		passdb_referral_fail(request, "Looking up the home server's "
+				     "address", result->error);
+		return;
+	}
+	request->home.ip = result->ips[0];
+	request->home.host = p_strdup(request->auth_request->pool,
+				      net_ip2addr(&result->ips[0]));
+	passdb_referral_refer(request);
+}
+
+static void passdb_referral_dns_timeout(struct passdb_referral_request *request)
+{
+	dns_lookup_abort(&request->dns_lookup);
+	timeout_remove(&request->to_dns);
+	passdb_referral_fail(request, "Looking up the home server's address",
+			     "Timeout");
+}
+
+/* A proxy in front of us does not look up names. */
+static void
+passdb_referral_refer_to_address(struct passdb_referral_request *request)
+{
+	struct imap_referral_passdb *passdb =
+		passdb_referral_get_passdb(request->auth_request);
+
+	if (request->home.ip.family != 0) {
+		passdb_referral_refer(request);
+		return;
+	}
+	request->to_dns = timeout_add(passdb->set->timeout_msecs,
+				      passdb_referral_dns_timeout, request);
+	referral_dns_lookup(request->home.host, passdb->base_dir, auth_event,
+			    passdb_referral_dns_callback, request,
+			    &request->dns_lookup);
+}
+
+static void
+passdb_referral_send_home(struct passdb_referral_request *request)
+{
+	struct imap_referral_passdb *passdb =
+		passdb_referral_get_passdb(request->auth_request);
+
+	if (passdb->set->login_address != 0)
+		passdb_referral_refer_to_address(request);
+	else
+		passdb_referral_refer(request);
 }
 
 /* The user may come for a shared mailbox that is on this server. A referral
@@ -125,7 +186,7 @@ passdb_referral_lookup_shares(struct passdb_referral_request *request)
 	const struct referral_url *server;
 
 	if (request->self_idx == array_count(&request->self_servers)) {
-		passdb_referral_refer(request);
+		passdb_referral_send_home(request);
 		return;
 	}
 	server = array_idx(&request->self_servers, request->self_idx++);
@@ -161,7 +222,7 @@ passdb_referral_home_elsewhere(struct passdb_referral_request *request,
 	request->home.host = p_strdup(auth_request->pool, url->host);
 	switch ((enum referral_guests)passdb->set->guests) {
 	case REFERRAL_GUESTS_NO:
-		passdb_referral_refer(request);
+		passdb_referral_send_home(request);
 		break;
 	case REFERRAL_GUESTS_AUTO:
 		referral_self_get_servers(passdb->self,

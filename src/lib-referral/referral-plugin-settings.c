@@ -10,6 +10,7 @@
 	  offsetof(struct referral_plugin_settings, name), __VA_ARGS__ }
 
 static const char *const no_home_choices[] = { "local", "refuse", NULL };
+static const char *const bool_choices[] = { "no", "yes", NULL };
 static const char *const guests_choices[] = { "auto", "no", NULL };
 
 const struct referral_setting referral_plugin_setting_defs[] = {
@@ -21,6 +22,8 @@ const struct referral_setting referral_plugin_setting_defs[] = {
 	DEF(ENUM, no_home, .default_value = "local",
 	    .choices = no_home_choices),
 	DEF(ENUM, guests, .default_value = "auto", .choices = guests_choices),
+	DEF(ENUM, login_address, .default_value = "no",
+	    .choices = bool_choices),
 	DEF(STR, mailboxes, .default_value = ""),
 	{ .name = NULL }
 };

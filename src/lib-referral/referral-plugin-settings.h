@@ -28,6 +28,7 @@ struct referral_plugin_settings {
 	unsigned int timeout_msecs;
 	unsigned int no_home; /* enum referral_no_home */
 	unsigned int guests; /* enum referral_guests */
+	unsigned int login_address; /* boolean */
 	const char *mailboxes;
 };
 
