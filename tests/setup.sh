@@ -33,11 +33,16 @@ quietly() {
 }
 
 missing_packages() {
-	local package
-	while read -r package; do
+	local package release releases
+	release=$(. /etc/os-release && echo "${VERSION_ID:-}")
+	while read -r package releases; do
 		case $package in
 		'' | '#'*) continue ;;
 		esac
+		if [ -n "$releases" ] && [[ " $releases " != *" $release "* ]]
+		then
+			continue
+		fi
 		if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" \
 			2>/dev/null)" != installed ]; then
 			echo "$package"

@@ -18,7 +18,8 @@ static const char *value_unquote(const char *value)
 {
 	size_t len = strlen(value);
 
-	if (len >= 2 && value[0] == '"' && value[len-1] == '"')
+	if (len >= 2 && (value[0] == '"' || value[0] == '\'') &&
+	    value[len-1] == value[0])
 		return str_unescape(t_strdup_noconst(
 			t_strndup(value + 1, len - 2)));
 	return value;
@@ -27,12 +28,17 @@ static const char *value_unquote(const char *value)
 static const char *line_cut_comment(const char *line)
 {
 	const char *p;
-	bool quoted = FALSE;
+	char quote = '\0';
 
 	for (p = line; *p != '\0'; p++) {
-		if (*p == '"' && (p == line || p[-1] != '\\'))
-			quoted = !quoted;
-		else if (*p == '#' && !quoted &&
+		if (quote != '\0') {
+			if (*p == '\\' && p[1] != '\0')
+				p++;
+			else if (*p == quote)
+				quote = '\0';
+		} else if (*p == '"' || *p == '\'')
+			quote = *p;
+		else if (*p == '#' &&
 			 (p == line || p[-1] == ' ' || p[-1] == '\t'))
 			return t_strdup_until(line, p);
 	}
@@ -45,7 +51,7 @@ line_parse(const struct referral_setting *settings, pool_t pool, void *set,
 {
 	const char *p, *name, *value;
 
-	line = t_str_trim_blanks(line_cut_comment(line));
+	line = t_str_trim_blanks(line);
 	if (*line == '\0')
 		return 0;
 	if ((p = strchr(line, '=')) == NULL) {
@@ -69,6 +75,8 @@ stream_parse(const struct referral_setting *settings, pool_t pool, void *set,
 	*line_num_r = 0;
 	while ((line = i_stream_read_next_line(input)) != NULL) {
 		*line_num_r += 1;
+		/* comments do not continue in the next line */
+		line = t_str_rtrim(line_cut_comment(line), " \t\r");
 		len = strlen(line);
 		if (len > 0 && line[len-1] == '\\') {
 			str_append_data(full_line, line, len - 1);
@@ -103,8 +111,9 @@ int referral_settings_file_read(const struct referral_setting *settings,
 	input = i_stream_create_file(path, SETTINGS_FILE_MAX_LINE_LENGTH);
 	i_stream_set_return_partial_line(input, TRUE);
 	ret = stream_parse(settings, pool, set, input, &line_num, &error);
+	/* the error belongs to the stream */
 	if (ret < 0 && input->stream_errno != 0)
-		*error_r = error;
+		*error_r = t_strdup_printf("%s: %s", path, error);
 	else if (ret < 0)
 		*error_r = t_strdup_printf("%s:%u: %s", path, line_num, error);
 	i_stream_unref(&input);

@@ -69,6 +69,12 @@ static struct dict dict_driver_referral_ldap = {
 		.iterate_init = dict_referral_ldap_iterate_init,
 		.iterate = dict_referral_ldap_iterate,
 		.iterate_deinit = dict_referral_ldap_iterate_deinit,
+		.transaction_init = dict_referral_ldap_transaction_init,
+		.transaction_commit = dict_referral_ldap_transaction_commit,
+		.transaction_rollback = dict_referral_ldap_transaction_rollback,
+		.set = dict_referral_ldap_set,
+		.unset = dict_referral_ldap_unset,
+		.atomic_inc = dict_referral_ldap_atomic_inc,
 	}
 };
 

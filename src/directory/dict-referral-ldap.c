@@ -259,3 +259,53 @@ int dict_referral_ldap_iterate_deinit(struct dict_iterate_context *ctx,
 		referral_dict_iter_free(iter);
 	return ret;
 }
+
+/*
+ * Transactions
+ */
+
+struct dict_transaction_context *
+dict_referral_ldap_transaction_init(struct dict *dict)
+{
+	struct dict_transaction_context *ctx;
+
+	ctx = i_new(struct dict_transaction_context, 1);
+	ctx->dict = dict;
+	return ctx;
+}
+
+void dict_referral_ldap_transaction_commit(
+	struct dict_transaction_context *ctx, bool async ATTR_UNUSED,
+	dict_transaction_commit_callback_t *callback, void *context)
+{
+	const struct dict_commit_result result = {
+		.ret = DICT_COMMIT_RET_FAILED,
+		.error = "The directory is not changed through this dict",
+	};
+
+	callback(&result, context);
+	i_free(ctx);
+}
+
+void dict_referral_ldap_transaction_rollback(
+	struct dict_transaction_context *ctx)
+{
+	i_free(ctx);
+}
+
+void dict_referral_ldap_set(struct dict_transaction_context *ctx ATTR_UNUSED,
+			    const char *key ATTR_UNUSED,
+			    const char *value ATTR_UNUSED)
+{
+}
+
+void dict_referral_ldap_unset(struct dict_transaction_context *ctx ATTR_UNUSED,
+			      const char *key ATTR_UNUSED)
+{
+}
+
+void dict_referral_ldap_atomic_inc(
+	struct dict_transaction_context *ctx ATTR_UNUSED,
+	const char *key ATTR_UNUSED, long long diff ATTR_UNUSED)
+{
+}

@@ -43,5 +43,20 @@ bool dict_referral_ldap_iterate(struct dict_iterate_context *ctx,
 				const char *const **values_r);
 int dict_referral_ldap_iterate_deinit(struct dict_iterate_context *ctx,
 				      const char **error_r);
+/* Writing always fails. It needs functions of our own all the same: those that
+   Dovecot has for drivers that cannot write end the dict process. */
+struct dict_transaction_context *
+dict_referral_ldap_transaction_init(struct dict *dict);
+void dict_referral_ldap_transaction_commit(
+	struct dict_transaction_context *ctx, bool async,
+	dict_transaction_commit_callback_t *callback, void *context);
+void dict_referral_ldap_transaction_rollback(
+	struct dict_transaction_context *ctx);
+void dict_referral_ldap_set(struct dict_transaction_context *ctx,
+			    const char *key, const char *value);
+void dict_referral_ldap_unset(struct dict_transaction_context *ctx,
+			      const char *key);
+void dict_referral_ldap_atomic_inc(struct dict_transaction_context *ctx,
+				   const char *key, long long diff);
 
 #endif

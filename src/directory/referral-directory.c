@@ -182,9 +182,6 @@ static void
 waiter_finish(struct referral_map_waiter *waiter,
 	      struct referral_mailbox_map *map, const char *error)
 {
-	struct referral_directory *dir = waiter->dir;
-
-	DLLIST2_REMOVE(&dir->waiters_head, &dir->waiters_tail, waiter);
 	timeout_remove(&waiter->to);
 	T_BEGIN {
 		waiter->callback(map, error, waiter->context);
@@ -194,6 +191,9 @@ waiter_finish(struct referral_map_waiter *waiter,
 
 static void waiter_timeout(struct referral_map_waiter *waiter)
 {
+	struct referral_directory *dir = waiter->dir;
+
+	DLLIST2_REMOVE(&dir->waiters_head, &dir->waiters_tail, waiter);
 	waiter_finish(waiter, NULL, "The mailboxes are still being loaded");
 }
 
@@ -224,8 +224,9 @@ static void
 mailboxes_loaded(struct referral_mailbox_map *map, const char *error,
 		 struct referral_directory *dir)
 {
-	struct referral_map_waiter *last = dir->waiters_tail, *waiter;
-	bool more = last != NULL;
+	struct referral_map_waiter *waiter;
+	struct referral_map_waiter *head = dir->waiters_head;
+	struct referral_map_waiter *tail = dir->waiters_tail;
 
 	mailboxes_log_loaded(dir, map, error);
 	referral_mailbox_map_unref(&dir->map);
@@ -238,10 +239,10 @@ mailboxes_loaded(struct referral_mailbox_map *map, const char *error,
 
 	if (map != NULL)
 		referral_mailbox_map_ref(map);
-	/* Callbacks may add others: they come after the last one. */
-	while (more) {
-		waiter = dir->waiters_head;
-		more = waiter != last;
+	/* Callbacks may add others, and these may fail at once. */
+	dir->waiters_head = dir->waiters_tail = NULL;
+	while ((waiter = head) != NULL) {
+		DLLIST2_REMOVE(&head, &tail, waiter);
 		waiter_finish(waiter, map, error);
 	}
 	referral_mailbox_map_unref(&map);

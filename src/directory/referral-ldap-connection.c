@@ -63,9 +63,14 @@ struct referral_ldap_connection {
 	unsigned int failed_uris;
 
 	struct dns_lookup *dns_lookup;
+	/* The server's addresses, and the next one to try. */
+	struct ip_addr *ips;
+	unsigned int ips_count, ip_idx;
 	/* -1 if it is closed, or libldap's: then ld is set. */
 	int fd;
 	LDAP *ld;
+	/* Whose results are being handled: not freed before that is over. */
+	LDAP *input_ld;
 	struct io *io;
 	/* Set while the socket does not take more requests. */
 	struct io *io_write;
@@ -83,6 +88,8 @@ struct referral_ldap_connection {
 	char *last_error;
 	struct timeval backoff_until;
 	unsigned int backoff_msecs;
+
+	bool deiniting;
 };
 
 static void referral_ldap_connect(struct referral_ldap_connection *conn);
@@ -174,6 +181,8 @@ referral_ldap_requests_unsend(struct referral_ldap_connection *conn)
 
 static void referral_ldap_close(struct referral_ldap_connection *conn)
 {
+	/* Dovecot 2.4 calls back when a lookup is aborted. */
+	conn->state = REFERRAL_LDAP_STATE_DISCONNECTED;
 	if (conn->dns_lookup != NULL)
 		dns_lookup_abort(&conn->dns_lookup);
 	timeout_remove(&conn->to_attempt);
@@ -181,14 +190,16 @@ static void referral_ldap_close(struct referral_ldap_connection *conn)
 	if (conn->ld != NULL) {
 		io_remove_closed(&conn->io);
 		io_remove_closed(&conn->io_write);
-		(void)ldap_unbind_ext(conn->ld, NULL, NULL);
+		if (conn->ld != conn->input_ld)
+			(void)ldap_unbind_ext(conn->ld, NULL, NULL);
 		conn->ld = NULL;
 	} else {
 		io_remove(&conn->io);
 		i_close_fd(&conn->fd);
 	}
 	conn->bind_msgid = -1;
-	conn->state = REFERRAL_LDAP_STATE_DISCONNECTED;
+	conn->ips_count = conn->ip_idx = 0;
+	i_free(conn->ips);
 	referral_ldap_requests_unsend(conn);
 }
 
@@ -362,6 +373,8 @@ referral_ldap_input_search(struct referral_ldap_connection *conn,
 	}
 	if (result.error == NULL)
 		referral_ldap_parse_cookie(&result, controls);
+	if (result.error != NULL)
+		result.next_entry = NULL;
 	referral_ldap_request_finish(request, &result);
 
 	ber_memfree(result.cookie.bv_val);
@@ -395,6 +408,7 @@ static void referral_ldap_input(struct referral_ldap_connection *conn)
 	int ret, err;
 
 	conn->last_input_time = ioloop_timeval;
+	conn->input_ld = ld;
 	do {
 		i_zero(&no_wait);
 		/* ALL: entries are kept by libldap until the whole result is
@@ -407,8 +421,13 @@ static void referral_ldap_input(struct referral_ldap_connection *conn)
 		}
 		/* a callback may have started a new connection */
 	} while (ret > 0 && conn->ld == ld);
+	conn->input_ld = NULL;
 
-	if (ret >= 0 || conn->ld != ld)
+	if (conn->ld != ld) {
+		(void)ldap_unbind_ext(ld, NULL, NULL);
+		return;
+	}
+	if (ret >= 0)
 		return;
 	if (ldap_get_option(ld, LDAP_OPT_RESULT_CODE, &err) != LDAP_OPT_SUCCESS)
 		err = LDAP_SERVER_DOWN;
@@ -475,6 +494,18 @@ referral_ldap_start(struct referral_ldap_connection *conn, const char **error_r)
 	return referral_ldap_bind(conn, error_r);
 }
 
+static void
+referral_ldap_connect_ip(struct referral_ldap_connection *conn,
+			 const struct ip_addr *ip);
+
+static bool referral_ldap_connect_next_ip(struct referral_ldap_connection *conn)
+{
+	if (conn->ip_idx >= conn->ips_count)
+		return FALSE;
+	referral_ldap_connect_ip(conn, &conn->ips[conn->ip_idx++]);
+	return TRUE;
+}
+
 static void referral_ldap_connected(struct referral_ldap_connection *conn)
 {
 	const char *error;
@@ -482,6 +513,11 @@ static void referral_ldap_connected(struct referral_ldap_connection *conn)
 
 	io_remove(&conn->io);
 	if ((err = net_geterror(conn->fd)) != 0) {
+		if (conn->ip_idx < conn->ips_count) {
+			i_close_fd(&conn->fd);
+			(void)referral_ldap_connect_next_ip(conn);
+			return;
+		}
 		referral_ldap_server_failed(conn, t_strdup_printf(
 			"%s: connect() failed: %s",
 			referral_ldap_uri(conn)->uri, strerror(err)));
@@ -499,6 +535,8 @@ referral_ldap_connect_ip(struct referral_ldap_connection *conn,
 	conn->fd = uri->path != NULL ? net_connect_unix(uri->path) :
 		net_connect_ip(ip, uri->port, NULL);
 	if (conn->fd == -1) {
+		if (referral_ldap_connect_next_ip(conn))
+			return;
 		referral_ldap_server_failed(conn, t_strdup_printf(
 			"%s: connect() failed: %m", uri->uri));
 		return;
@@ -513,13 +551,19 @@ referral_ldap_dns_callback(const struct dns_lookup_result *result,
 			   struct referral_ldap_connection *conn)
 {
 	conn->dns_lookup = NULL;
+	if (conn->state != REFERRAL_LDAP_STATE_RESOLVING)
+		return;
 	if (result->ret != 0) {
 		referral_ldap_server_failed(conn, t_strdup_printf(
 			"%s: Looking up its address failed: %s",
 			referral_ldap_uri(conn)->uri, result->error));
 		return;
 	}
-	referral_ldap_connect_ip(conn, &result->ips[0]);
+	conn->ips_count = result->ips_count;
+	conn->ips = i_new(struct ip_addr, result->ips_count);
+	memcpy(conn->ips, result->ips,
+	       result->ips_count * sizeof(*result->ips));
+	(void)referral_ldap_connect_next_ip(conn);
 }
 
 static void
@@ -698,7 +742,9 @@ void referral_ldap_connection_search(struct referral_ldap_connection *conn,
 
 	switch (conn->state) {
 	case REFERRAL_LDAP_STATE_DISCONNECTED:
-		if (conn->last_error != NULL &&
+		if (conn->deiniting)
+			referral_ldap_request_fail(request, "Shutting down");
+		else if (conn->last_error != NULL &&
 		    timeval_cmp(&ioloop_timeval, &conn->backoff_until) < 0)
 			referral_ldap_request_fail(request, conn->last_error);
 		else
@@ -736,6 +782,7 @@ void referral_ldap_connection_deinit(struct referral_ldap_connection **_conn)
 	struct referral_ldap_connection *conn = *_conn;
 
 	*_conn = NULL;
+	conn->deiniting = TRUE;
 	referral_ldap_close(conn);
 	referral_ldap_requests_fail(conn, "Shutting down");
 	hash_table_destroy(&conn->sent);

@@ -10,23 +10,24 @@ int referral_ldap_password_read(const char *path, const char **password_r,
 				const char **error_r)
 {
 	struct istream *input;
-	const char *line;
-	int ret = -1;
+	const unsigned char *data;
+	const char *line, *error = NULL;
+	size_t size;
 
 	input = i_stream_create_file(path, PASSWORD_MAX_SIZE);
 	i_stream_set_return_partial_line(input, TRUE);
-	line = i_stream_read_next_line(input);
-	if (line != NULL && *line != '\0') {
+	(void)i_stream_read_more(input, &data, &size);
+	if (size > 0 && memchr(data, '\0', size) != NULL)
+		error = "has a NUL byte";
+	else if ((line = i_stream_read_next_line(input)) != NULL &&
+		 *line != '\0')
 		*password_r = t_strdup(line);
-		ret = 0;
-	} else if (input->stream_errno != 0)
-		*error_r = i_stream_get_error(input);
-	else {
-		*error_r = t_strdup_printf(
-			"%s: expected the password in the first line", path);
-	}
-	if (ret < 0)
-		*error_r = t_strdup(*error_r);
+	else if (input->stream_errno != 0)
+		error = i_stream_get_error(input);
+	else
+		error = "expected the password in the first line";
+	if (error != NULL)
+		*error_r = t_strdup_printf("%s: %s", path, error);
 	i_stream_unref(&input);
-	return ret;
+	return error == NULL ? 0 : -1;
 }

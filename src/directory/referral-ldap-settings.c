@@ -71,8 +71,13 @@ uri_parse(struct referral_ldap_settings *set, pool_t pool, const char *str,
 {
 	struct referral_ldap_uri *uri;
 	LDAPURLDesc *desc;
+	const char *p;
 	int ret = -1;
 
+	/* A host and a port: nothing of what else an LDAP URL may have is used,
+	   and ldap_url_parse() takes any number for a port. */
+	p = strstr(str, "://");
+	p = p == NULL ? NULL : strchr(p + 3, '/');
 	if (ldap_url_parse(str, &desc) != LDAP_URL_SUCCESS) {
 		*error_r = t_strdup_printf("referral_ldap_uris: %s: "
 			"expected ldap://host[:port] or ldapi://path, with / "
@@ -83,17 +88,21 @@ uri_parse(struct referral_ldap_settings *set, pool_t pool, const char *str,
 	uri->uri = p_strdup(pool, str);
 	if (strcmp(desc->lud_scheme, "ldapi") == 0) {
 		uri->path = p_strdup(pool, desc->lud_host);
-		ret = uri->path != NULL && *uri->path == '/' ? 0 : -1;
+		ret = uri->path != NULL && *uri->path == '/' &&
+			(p == NULL || p[1] == '\0') ? 0 : -1;
 	} else if (strcmp(desc->lud_scheme, "ldap") == 0) {
 		struct referral_url url;
 		const char *error;
 
-		uri->host = p_strdup(pool, desc->lud_host);
-		uri->port = desc->lud_port == 0 ? LDAP_PORT : desc->lud_port;
-		ret = uri->host == NULL ? -1 :
-			referral_url_parse_server(pool, uri->host, uri->port,
+		const char *server = strstr(str, "://") + 3;
+
+		if (p != NULL)
+			server = t_strdup_until(server, p);
+		ret = p != NULL && p[1] != '\0' ? -1 :
+			referral_url_parse_server(pool, server, LDAP_PORT,
 						  &url, &error);
 		uri->host = ret < 0 ? NULL : url.host;
+		uri->port = url.port;
 	}
 	if (ret < 0) {
 		*error_r = t_strdup_printf("referral_ldap_uris: %s: "

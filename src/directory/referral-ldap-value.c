@@ -65,7 +65,10 @@ const char *referral_ldap_value_get_mailbox(const char *data, size_t size)
 	    (path = strstr(value, "://")) == NULL ||
 	    (path = strchr(path + 3, '/')) == NULL)
 		return NULL;
+	/* without parameters, query and fragment, as in a good one */
 	path = t_strcut(path + 1, ' ');
+	path = t_strdup_until(path, path + strcspn(path, ";?#"));
+	path = t_str_rtrim(path, "/");
 	uri_parser_init(&parser, pool_datastack_create(), path);
 	if (!uri_data_decode(&parser, path, NULL, &name) ||
 	    referral_mailbox_name_error(name) != NULL)

@@ -3,7 +3,7 @@
 #include "lib.h"
 #include "ioloop.h"
 #include "llist.h"
-#include "dict.h"
+#include "dict-private.h"
 #include "referral-dict.h"
 #include "referral-lookup.h"
 
@@ -197,6 +197,18 @@ void referral_client_lookup(struct referral_client *client,
 	i_free(sync.error);
 }
 
+/* dict_deinit() would wait for the references of lookups, which a dict process
+   that does not answer never ends; the driver's own deinit aborts them. */
+static void referral_client_close(struct referral_client *client)
+{
+	struct dict *dict = client->dict;
+	struct event *event = dict->event;
+
+	client->dict = NULL;
+	dict->v.deinit(dict);
+	event_unref(&event);
+}
+
 void referral_client_deinit(struct referral_client **_client)
 {
 	struct referral_client *client = *_client;
@@ -205,7 +217,7 @@ void referral_client_deinit(struct referral_client **_client)
 	while (client->lookups != NULL)
 		referral_lookup_fail(client->lookups, "Shutting down");
 	if (client->dict != NULL)
-		dict_deinit(&client->dict);
+		referral_client_close(client);
 	event_unref(&client->event);
 	i_free(client->base_dir);
 	i_free(client);

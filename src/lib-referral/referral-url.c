@@ -69,7 +69,9 @@ host_parse(pool_t pool, const char *host, struct referral_url *url)
 {
 	size_t len = strlen(host);
 
-	if (len > HOST_MAX_LENGTH + 1)
+	/* Dovecot 2.4's net_addr2ip() takes fe80::1%eth0, which means nothing
+	   elsewhere. */
+	if (len > HOST_MAX_LENGTH + 1 || strchr(host, '%') != NULL)
 		return -1;
 	if (net_addr2ip(host, &url->ip) == 0) {
 		url->host = p_strdup(pool, net_ip2addr(&url->ip));
@@ -101,6 +103,11 @@ const char *referral_mailbox_name_error(const char *name)
 			return "the mailbox name has a control character";
 		if (*p == '/' && (p == name || p[1] == '/' || p[1] == '\0'))
 			return "the mailbox name has an empty level";
+		/* A URL cannot have them (RFC 3986 section 5.2.4). */
+		if (*p == '.' && (p == name || p[-1] == '/') &&
+		    (p[1] == '/' || p[1] == '\0' ||
+		     (p[1] == '.' && (p[2] == '/' || p[2] == '\0'))))
+			return "the mailbox name has a level . or ..";
 	}
 	return NULL;
 }
@@ -129,6 +136,7 @@ int referral_url_parse(pool_t pool, const char *str,
 {
 	struct imap_url *url;
 	const char *error;
+	size_t authority_len;
 
 	i_zero(url_r);
 	if (strncasecmp(str, "imap://", 7) != 0) {
@@ -138,6 +146,16 @@ int referral_url_parse(pool_t pool, const char *str,
 	if (str[7] == '\0' || str[7] == '/' || str[7] == ':') {
 		*error_r = "expected imap://host[:port]/mailbox, "
 			"but there is no host";
+		return -1;
+	}
+	/* imap_url_parse() decodes host names, and takes an empty user */
+	authority_len = strcspn(str + 7, "/?#");
+	if (memchr(str + 7, '%', authority_len) != NULL) {
+		*error_r = HOST_EXPECTED;
+		return -1;
+	}
+	if (memchr(str + 7, '@', authority_len) != NULL) {
+		*error_r = "expected a URL without user and AUTH";
 		return -1;
 	}
 	if (imap_url_parse(str, NULL, 0, &url, &error) < 0) {
@@ -156,10 +174,9 @@ int referral_url_parse(pool_t pool, const char *str,
 		*error_r = "expected a URL of a mailbox, not of messages";
 		return -1;
 	}
+	/* as it was written: 010.0.0.1 is parsed as an address there */
 	if (url->host.name == NULL ||
-	    host_parse(pool, url->host.ip.family != 0 ?
-		       net_ip2addr(&url->host.ip) : url->host.name,
-		       url_r) < 0) {
+	    host_parse(pool, url->host.name, url_r) < 0) {
 		*error_r = HOST_EXPECTED;
 		return -1;
 	}

@@ -93,7 +93,7 @@ def test_other_keys_are_not_found(sandbox: Sandbox) -> None:
         process = sandbox.doveadm_dict("get", "-u", "alice",
                                        sandbox.dict_uri(), key)
         out, _ = process.communicate()
-        assert process.returncode != 0 and not out
+        assert process.returncode != 0 and not out.strip()
 
 
 def test_dict_cannot_be_written(sandbox: Sandbox,

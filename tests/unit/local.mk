@@ -8,16 +8,20 @@ unit_directory_ldadd = \
 	$(LDAP_LIBS)
 
 check_PROGRAMS = \
+	tests/unit/test-dict-referral-ldap \
 	tests/unit/test-referral-answer \
+	tests/unit/test-referral-directory \
 	tests/unit/test-referral-home-cache \
 	tests/unit/test-referral-key \
 	tests/unit/test-referral-ldap-connection \
 	tests/unit/test-referral-ldap-password \
 	tests/unit/test-referral-ldap-reconnect \
+	tests/unit/test-referral-ldap-resolve \
 	tests/unit/test-referral-ldap-settings \
 	tests/unit/test-referral-ldap-template \
 	tests/unit/test-referral-ldap-value \
 	tests/unit/test-referral-lookup \
+	tests/unit/test-referral-mailbox-loader \
 	tests/unit/test-referral-mailbox-map \
 	tests/unit/test-referral-plugin-settings \
 	tests/unit/test-referral-response \
@@ -27,7 +31,9 @@ check_PROGRAMS = \
 	tests/unit/test-referral-value-log
 if DOVECOT_2_3
 check_PROGRAMS += \
+	tests/unit/test-dict-driver \
 	tests/unit/test-referral-compat-dict \
+	tests/unit/test-referral-compat-ldap-settings \
 	tests/unit/test-referral-compat-settings
 endif
 TESTS = $(check_PROGRAMS)
@@ -58,6 +64,18 @@ tests_unit_libunit_ldap_la_SOURCES = \
 	tests/unit/unit-ldap.h
 tests_unit_libunit_ldap_la_CPPFLAGS = $(unit_directory_cppflags)
 
+tests_unit_test_dict_driver_SOURCES = \
+	tests/unit/test-dict-driver.c \
+	$(compat_dict_sources)
+tests_unit_test_dict_driver_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_dict_driver_LDADD = $(unit_directory_ldadd)
+tests_unit_test_dict_referral_ldap_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_dict_referral_ldap_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_compat_ldap_settings_CPPFLAGS = \
+	$(unit_directory_cppflags)
+tests_unit_test_referral_compat_ldap_settings_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_directory_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_directory_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_home_cache_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_home_cache_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_ldap_connection_CPPFLAGS = $(unit_directory_cppflags)
@@ -66,12 +84,16 @@ tests_unit_test_referral_ldap_password_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_ldap_password_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_ldap_reconnect_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_ldap_reconnect_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_ldap_resolve_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_ldap_resolve_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_ldap_settings_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_ldap_settings_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_ldap_template_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_ldap_template_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_ldap_value_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_ldap_value_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_mailbox_loader_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_mailbox_loader_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_mailbox_map_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_mailbox_map_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_value_log_CPPFLAGS = $(unit_directory_cppflags)

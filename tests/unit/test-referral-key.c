@@ -98,6 +98,53 @@ static void test_referral_key_mailbox(void)
 	test_end();
 }
 
+static void test_referral_key_shares(void)
+{
+	static const struct {
+		const char *server, *name;
+	} tests[] = {
+		{ "imap1.example.org", "imap1.example.org:143" },
+		{ "IMAP1.example.org.:10143", "imap1.example.org:10143" },
+		{ "192.0.2.1", "192.0.2.1:143" },
+		{ "[2001:DB8::1]:993", "[2001:db8::1]:993" },
+	};
+	static const char *const bad_keys[] = {
+		REFERRAL_KEY_SHARES, REFERRAL_KEY_SHARES"h_1",
+		REFERRAL_KEY_SHARES"h:0", REFERRAL_KEY_SHARES"h:65536",
+		REFERRAL_KEY_SHARES"h/x", REFERRAL_KEY_SHARES"h\\|x",
+		REFERRAL_KEY_SHARES"h\n", REFERRAL_KEY_SHARES"joe@h",
+		REFERRAL_KEY_SHARES"imap:\\|\\|h", REFERRAL_KEY_SHARES"127.1",
+	};
+	enum referral_key_type type;
+	const char *key, *name, *error;
+	struct referral_url url;
+	unsigned int i;
+
+	test_begin("referral key: shares");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_idx(referral_url_parse_server(
+			pool_datastack_create(), tests[i].server, 143, &url,
+			&error) == 0, i);
+		key = referral_key_shares(&url);
+		test_assert_strcmp_idx(key, t_strconcat(
+			"shared/imap-referral/shares/", tests[i].name, NULL),
+			i);
+		test_assert_idx(referral_key_parse(key, &type, &name), i);
+		test_assert_idx(type == REFERRAL_KEY_TYPE_SHARES, i);
+		test_assert_strcmp_idx(name, tests[i].name, i);
+		/* however others spell it */
+		test_assert_idx(referral_key_parse(t_strconcat(
+			REFERRAL_KEY_SHARES, tests[i].server, NULL),
+			&type, &name), i);
+		test_assert_strcmp_idx(name, tests[i].name, i);
+	}
+	for (i = 0; i < N_ELEMENTS(bad_keys); i++) {
+		test_assert_idx(!referral_key_parse(bad_keys[i], &type,
+						    &name), i);
+	}
+	test_end();
+}
+
 static const char *long_name(unsigned int length)
 {
 	string_t *str = t_str_new(length + 1);
@@ -215,6 +262,7 @@ int main(void)
 	static void (*const test_functions[])(void) = {
 		test_referral_key_home,
 		test_referral_key_mailbox,
+		test_referral_key_shares,
 		test_referral_key_long,
 		test_referral_key_parse_bad,
 		test_referral_key_all_bytes,

@@ -94,6 +94,7 @@ static void test_referral_url_parse(void)
 		{ "imap://h/../a", "h", 143, "a", "imap://h/a" },
 		{ "imap://h/a//b", "h", 143, "a/b", "imap://h/a/b" },
 		{ "imap://h/a//", "h", 143, "a", "imap://h/a" },
+		{ "imap://h/a%2F", "h", 143, "a", "imap://h/a" },
 		{ "imap://h/a...b/.c", "h", 143, "a...b/.c", NULL },
 	};
 	struct referral_url url, url2;
@@ -619,6 +620,34 @@ static void test_referral_url_create_user(void)
 	test_end();
 }
 
+static void test_referral_url_get_server(void)
+{
+	static const struct {
+		const char *url, *server;
+	} tests[] = {
+		{ "imap://h/", "h:143" },
+		{ "imap://H.example.:993/a", "h.example:993" },
+		{ "imap://192.0.2.1/", "192.0.2.1:143" },
+		{ "imap://[0::1]:10143/a", "[::1]:10143" },
+	};
+	struct referral_url url, url2;
+	const char *error;
+	unsigned int i;
+
+	test_begin("referral url: server");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_idx(referral_url_parse(pool_datastack_create(),
+			tests[i].url, &url, &error) == 0, i);
+		test_assert_strcmp_idx(referral_url_get_server(&url),
+				       tests[i].server, i);
+		test_assert_idx(referral_url_parse_server(
+			pool_datastack_create(), tests[i].server, 1, &url2,
+			&error) == 0, i);
+		test_assert_idx(referral_url_same_server(&url, &url2), i);
+	}
+	test_end();
+}
+
 static void test_referral_url_same_server(void)
 {
 	static const struct {
@@ -667,6 +696,7 @@ int main(void)
 		test_referral_mailbox_name_error,
 		test_referral_url_create_all_bytes,
 		test_referral_url_create_user,
+		test_referral_url_get_server,
 		test_referral_url_same_server,
 		NULL
 	};

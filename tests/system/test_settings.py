@@ -1,0 +1,75 @@
+"""Wrong settings stop the start, with a message that helps."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import Config
+from sandbox import Log, Sandbox
+from wire import Imap
+
+
+def expect_no_start(sandbox: Sandbox, log: Log, path: Path, line: str,
+                    expectation: str) -> None:
+    """The message names file and line, and what should be there."""
+    with open(path, "a", encoding="utf-8") as stream:
+        stream.write("# end\n")
+    number = path.read_text().splitlines().index(line) + 1
+    with sandbox.starting("imap1"):
+        message = log.wait("Fatal: ")
+        # And nobody gets in by mistake.
+        try:
+            with Imap(*sandbox.address(1), deadline=2) as client:
+                assert client.login("bob", sandbox.password).status != "OK"
+        except (OSError, EOFError):
+            pass
+    assert re.search(rf"{re.escape(str(path))}\D{{1,10}}{number}\b", message)
+    assert re.search(expectation, message.partition(str(path))[2])
+
+
+PLUGIN_WRONG = {
+    "unknown setting": ("imap_referral_colour", "red", "[Uu]nknown"),
+    "no home": ("imap_referral_no_home", "maybe", "refuse"),
+    "time": ("imap_referral_timeout", "soon", r"\bms\b|second"),
+    "server": ("imap_referral_server", "not$a$host", "host"),
+    "aliases": ("imap_referral_aliases", "good.example.org bad$host",
+                "host"),
+}
+
+
+@pytest.mark.parametrize("name, value, expectation", PLUGIN_WRONG.values(),
+                         ids=PLUGIN_WRONG)
+def test_wrong_plugin_setting(sandbox: Sandbox, config: Config, log: Log,
+                              name: str, value: str,
+                              expectation: str) -> None:
+    sandbox.stop("imap1")
+    config.write(referral={name: value})
+    expect_no_start(sandbox, log, config.referral, f"{name} = {value}",
+                    expectation)
+
+
+@pytest.mark.parametrize("name, value, expectation", [
+    ("referral_ldap_colour", "red", "[Uu]nknown"),
+    ("referral_ldap_timeout", "soon", r"\bms\b|second"),
+    ("referral_ldap_uris", "http://localhost", "ldap://"),
+], ids=["unknown setting", "time", "uri"])
+def test_wrong_ldap_setting(sandbox: Sandbox, config: Config, log: Log,
+                            name: str, value: str, expectation: str) -> None:
+    """All the others: see the dict driver."""
+    sandbox.stop("imap1")
+    config.write(ldap={name: value})
+    expect_no_start(sandbox, log, config.ldap, f"{name} = {value}",
+                    expectation)
+
+
+def test_ldap_settings_file_does_not_exist(sandbox: Sandbox, config: Config,
+                                           log: Log) -> None:
+    sandbox.stop("imap1")
+    # For the sandbox, which would make a missing one anew.
+    config.write(dovecot="dict {\n  imap_referral = "
+                 "referral-ldap:/no/such/file.conf.ext\n}")
+    with sandbox.starting("imap1"):
+        assert "/no/such/file.conf.ext" in log.wait("Fatal: ")

@@ -1,0 +1,182 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "ioloop.h"
+#include "time-util.h"
+#include "referral-home-cache.h"
+#include "unit-common.h"
+
+#define TTL_MSECS 60000
+#define NEGATIVE_TTL_MSECS 10000
+
+/* The cache's clock is the ioloop's, so that it stands still while a test
+   computes, and goes when it is told to. */
+static void clock_forward(int msecs)
+{
+	timeval_add_msecs(&ioloop_timeval, msecs);
+}
+
+static const char *lookup(struct referral_home_cache *cache, const char *user)
+{
+	const char *value = "unset";
+
+	if (!referral_home_cache_lookup(cache, user, &value))
+		return "miss";
+	return value == NULL ? "none" : value;
+}
+
+static void test_referral_home_cache(void)
+{
+	struct referral_home_cache *cache;
+	char user[] = "joe", value[] = "imap://a/";
+
+	test_begin("referral home cache");
+	cache = referral_home_cache_init(100, TTL_MSECS, NEGATIVE_TTL_MSECS);
+	test_assert_strcmp(lookup(cache, "joe"), "miss");
+	referral_home_cache_add(cache, user, value);
+	referral_home_cache_add(cache, "jane", NULL);
+	/* both are copied */
+	user[0] = value[0] = 'x';
+	test_assert_strcmp(lookup(cache, "joe"), "imap://a/");
+	test_assert_strcmp(lookup(cache, "jane"), "none");
+	test_assert_strcmp(lookup(cache, "xoe"), "miss");
+	/* user names are what they are */
+	test_assert_strcmp(lookup(cache, "Joe"), "miss");
+	test_assert_strcmp(lookup(cache, ""), "miss");
+	test_assert(referral_home_cache_count(cache) == 2);
+
+	/* the last one counts */
+	referral_home_cache_add(cache, "joe", "imap://b/");
+	referral_home_cache_add(cache, "jane", "imap://c/");
+	test_assert_strcmp(lookup(cache, "joe"), "imap://b/");
+	test_assert_strcmp(lookup(cache, "jane"), "imap://c/");
+	referral_home_cache_add(cache, "joe", NULL);
+	test_assert_strcmp(lookup(cache, "joe"), "none");
+	test_assert(referral_home_cache_count(cache) == 2);
+	referral_home_cache_deinit(&cache);
+	test_assert(cache == NULL);
+	test_end();
+}
+
+static void test_referral_home_cache_ttl(void)
+{
+	struct referral_home_cache *cache;
+
+	test_begin("referral home cache: TTL");
+	cache = referral_home_cache_init(100, TTL_MSECS, NEGATIVE_TTL_MSECS);
+	referral_home_cache_add(cache, "joe", "imap://a/");
+	referral_home_cache_add(cache, "jane", NULL);
+
+	clock_forward(NEGATIVE_TTL_MSECS - 1);
+	test_assert_strcmp(lookup(cache, "jane"), "none");
+	clock_forward(1);
+	test_assert_strcmp(lookup(cache, "jane"), "miss");
+	test_assert_strcmp(lookup(cache, "joe"), "imap://a/");
+
+	/* being asked for does not make it live longer */
+	clock_forward(TTL_MSECS - NEGATIVE_TTL_MSECS - 1);
+	test_assert_strcmp(lookup(cache, "joe"), "imap://a/");
+	clock_forward(1);
+	test_assert_strcmp(lookup(cache, "joe"), "miss");
+	test_assert(referral_home_cache_count(cache) == 0);
+
+	/* being added does */
+	referral_home_cache_add(cache, "joe", "imap://a/");
+	clock_forward(TTL_MSECS - 1);
+	referral_home_cache_add(cache, "joe", "imap://b/");
+	clock_forward(TTL_MSECS - 1);
+	test_assert_strcmp(lookup(cache, "joe"), "imap://b/");
+	referral_home_cache_deinit(&cache);
+	test_end();
+}
+
+static void test_referral_home_cache_lru(void)
+{
+	struct referral_home_cache *cache;
+	unsigned int i;
+
+	test_begin("referral home cache: least recently used");
+	cache = referral_home_cache_init(3, TTL_MSECS, NEGATIVE_TTL_MSECS);
+	referral_home_cache_add(cache, "a", "1");
+	referral_home_cache_add(cache, "b", "2");
+	referral_home_cache_add(cache, "c", NULL);
+	test_assert_strcmp(lookup(cache, "a"), "1");
+	/* now b is the oldest */
+	referral_home_cache_add(cache, "d", "4");
+	test_assert_strcmp(lookup(cache, "b"), "miss");
+	test_assert_strcmp(lookup(cache, "c"), "none");
+	test_assert_strcmp(lookup(cache, "a"), "1");
+	test_assert_strcmp(lookup(cache, "d"), "4");
+	/* replacing one of them drops none */
+	referral_home_cache_add(cache, "c", "3");
+	test_assert_strcmp(lookup(cache, "a"), "1");
+	test_assert_strcmp(lookup(cache, "d"), "4");
+	test_assert_strcmp(lookup(cache, "c"), "3");
+
+	for (i = 0; i < 1000; i++) T_BEGIN {
+		referral_home_cache_add(cache, t_strdup_printf("user%u", i),
+					i % 3 == 0 ? NULL : "imap://a/");
+		test_assert_idx(referral_home_cache_count(cache) == 3, i);
+	} T_END;
+	test_assert_strcmp(lookup(cache, "user999"), "none");
+	test_assert_strcmp(lookup(cache, "user998"), "imap://a/");
+	test_assert_strcmp(lookup(cache, "user996"), "miss");
+	referral_home_cache_deinit(&cache);
+
+	cache = referral_home_cache_init(1, TTL_MSECS, NEGATIVE_TTL_MSECS);
+	referral_home_cache_add(cache, "a", "1");
+	referral_home_cache_add(cache, "b", "2");
+	test_assert_strcmp(lookup(cache, "a"), "miss");
+	test_assert_strcmp(lookup(cache, "b"), "2");
+	referral_home_cache_deinit(&cache);
+	test_end();
+}
+
+static void test_referral_home_cache_off(void)
+{
+	static const struct {
+		unsigned int max_count, ttl_msecs, negative_ttl_msecs;
+		const char *positive, *negative;
+	} tests[] = {
+		{ 0, TTL_MSECS, NEGATIVE_TTL_MSECS, "miss", "miss" },
+		{ 10, 0, NEGATIVE_TTL_MSECS, "miss", "none" },
+		{ 10, TTL_MSECS, 0, "imap://a/", "miss" },
+		{ 10, 0, 0, "miss", "miss" },
+	};
+	struct referral_home_cache *cache;
+	unsigned int i;
+
+	test_begin("referral home cache: switched off");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		cache = referral_home_cache_init(tests[i].max_count,
+						 tests[i].ttl_msecs,
+						 tests[i].negative_ttl_msecs);
+		referral_home_cache_add(cache, "joe", "imap://a/");
+		referral_home_cache_add(cache, "jane", NULL);
+		test_assert_strcmp_idx(lookup(cache, "joe"),
+				       tests[i].positive, i);
+		test_assert_strcmp_idx(lookup(cache, "jane"),
+				       tests[i].negative, i);
+		/* what is not cached does not leave the old answer either */
+		referral_home_cache_add(cache, "joe", NULL);
+		test_assert_strcmp_idx(lookup(cache, "joe"),
+				       tests[i].negative, i);
+		referral_home_cache_add(cache, "joe", "imap://a/");
+		test_assert_strcmp_idx(lookup(cache, "joe"),
+				       tests[i].positive, i);
+		referral_home_cache_deinit(&cache);
+	}
+	test_end();
+}
+
+int main(void)
+{
+	static void (*const test_functions[])(void) = {
+		test_referral_home_cache,
+		test_referral_home_cache_ttl,
+		test_referral_home_cache_lru,
+		test_referral_home_cache_off,
+		NULL
+	};
+	return unit_run(test_functions);
+}

@@ -1,0 +1,351 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "array.h"
+#include "referral-ldap-settings.h"
+#include "unit-common.h"
+#include "unit-conf.h"
+
+#include <ldap.h>
+
+#define P "referral_ldap_"
+#define DEFAULT_URI "ldap://ldap.example.org"
+
+/* Settings with what is required, and one that differs. */
+static int
+settings_check(const char *name, const char *value,
+	       struct referral_ldap_settings *set_r, const char **error_r)
+{
+	pool_t pool = pool_datastack_create();
+
+	memset(set_r, 0xff, sizeof(*set_r));
+	referral_settings_init(referral_ldap_setting_defs, pool, set_r);
+	set_r->uris = DEFAULT_URI;
+	set_r->base = "dc=example,dc=org";
+	if (name != NULL &&
+	    referral_settings_set(referral_ldap_setting_defs, pool, set_r,
+				  name, value, error_r) < 0)
+		return -1;
+	return referral_ldap_settings_check(set_r, pool, error_r);
+}
+
+static void test_referral_ldap_settings_defaults(void)
+{
+	struct referral_ldap_settings set;
+	const struct referral_ldap_uri *uri;
+	const char *error = "";
+
+	test_begin("referral ldap settings: defaults");
+	test_assert(settings_check(NULL, NULL, &set, &error) == 0);
+	test_assert_strcmp(error, "");
+	test_assert_strcmp(set.bind_dn, "");
+	test_assert_strcmp(set.password_file, "");
+	test_assert(set.timeout_msecs == 2000);
+	test_assert(set.default_port == 143);
+	test_assert_strcmp(set.home_base, "dc=example,dc=org");
+	test_assert(set.home_scope == LDAP_SCOPE_SUBTREE);
+	test_assert_strcmp(set.home_filter, "(uid=%{user})");
+	test_assert_strcmp(set.home_attribute, "mailHost");
+	test_assert(set.home_ttl_msecs == 60*1000);
+	test_assert(set.home_negative_ttl_msecs == 10*1000);
+	test_assert(set.home_cache_size == 10000);
+	test_assert_strcmp(set.mailbox_base, "dc=example,dc=org");
+	test_assert(set.mailbox_scope == LDAP_SCOPE_SUBTREE);
+	test_assert_strcmp(set.mailbox_uri_attribute, "labeledURI");
+	test_assert_strcmp(set.mailbox_host_attribute, "mailHost");
+	test_assert_strcmp(set.mailbox_name_attribute, "cn");
+	test_assert(set.mailbox_refresh_msecs == 60*1000);
+	test_assert(set.mailbox_page_size == 500);
+	test_assert(set.mailbox_limit == 100000);
+
+	test_assert(array_count(&set.parsed_uris) == 1);
+	uri = array_front(&set.parsed_uris);
+	test_assert_strcmp(uri->uri, DEFAULT_URI);
+	test_assert_strcmp(uri->host, "ldap.example.org");
+	test_assert(uri->port == 389);
+	test_assert(uri->path == NULL);
+	test_end();
+}
+
+static void test_referral_ldap_settings_values(void)
+{
+	static const struct {
+		const char *name, *value;
+		/* what it begins with; NULL = it is right */
+		const char *error;
+	} tests[] = {
+		/* 0 */
+		{ "timeout", "100ms", NULL },
+		{ "timeout", "60s", NULL },
+		{ "timeout", "99ms", P"timeout=99ms: expected a time" },
+		{ "timeout", "61s", P"timeout=61s: expected a time" },
+		{ "timeout", "2", P"timeout=2: expected a time" },
+		{ "default_port", "1", NULL },
+		{ "default_port", "65535", NULL },
+		{ "default_port", "0", P"default_port=0: expected a number" },
+		{ "default_port", "65536",
+		  P"default_port=65536: expected a number from 1 to 65535" },
+		{ "default_port", "imap", P"default_port=imap: expected" },
+		/* 10 */
+		{ "home_scope", "base", NULL },
+		{ "home_scope", "sub", P"home_scope=sub: expected one of: "
+		  "base, onelevel, subtree" },
+		{ "home_ttl", "0s", NULL },
+		{ "home_ttl", "8d", P"home_ttl=8d: expected a time" },
+		{ "home_negative_ttl", "0s", NULL },
+		{ "home_cache_size", "0", NULL },
+		{ "home_cache_size", "10000001", P"home_cache_size=10000001: "
+		  "expected a number from 0 to 10000000" },
+		{ "mailbox_refresh", "1s", NULL },
+		{ "mailbox_refresh", "999ms", P"mailbox_refresh=999ms: "
+		  "expected a time" },
+		{ "mailbox_page_size", "0", P"mailbox_page_size=0: expected" },
+		/* 20 */
+		{ "mailbox_limit", "0", P"mailbox_limit=0: expected" },
+		{ "base", "", P"base is not set: expected a DN" },
+		{ "base", "example.org", P"base=example.org: expected a DN" },
+		{ "base", "ou=a\\,b,dc=example", NULL },
+		{ "base", "ou=B\xc3\xbcro,dc=example", NULL },
+		{ "home_base", "ou=people,dc=example,dc=org", NULL },
+		{ "home_base", "people", P"home_base=people: expected a DN" },
+		{ "mailbox_base", "ou=folders,dc=example,dc=org", NULL },
+		{ "mailbox_base", "dc=", NULL },
+		{ "mailbox_base", "=x", P"mailbox_base==x: expected a DN" },
+		/* 30 */
+		{ "home_filter", "(mail=%{user})", NULL },
+		{ "home_filter", "(uid=joe)", P"home_filter=(uid=joe): "
+		  "expected %{user} or %{username}" },
+		{ "home_filter", "(uid=%{user}", P"home_filter=(uid=%{user}: "
+		  "expected one LDAP filter" },
+		{ "home_filter", "(uid=%u)", P"home_filter=(uid=%u): expected "
+		  "%{user}, %{username}, %{domain} or %%" },
+		{ "mailbox_filter", "(objectClass=imapFolder)", NULL },
+		{ "mailbox_filter", "(cn=%{user})", P"mailbox_filter=" },
+		{ "mailbox_filter", "objectClass=*", P"mailbox_filter=" },
+		{ "home_attribute", "mailHost;x-a", NULL },
+		{ "home_attribute", "2.16.840.1.113730.3.1.18", NULL },
+		{ "home_attribute", "", P"home_attribute=: expected the name" },
+		/* 40 */
+		{ "home_attribute", "mail host", P"home_attribute=mail host: "
+		  "expected the name of one attribute" },
+		{ "home_attribute", "*", P"home_attribute=*: expected" },
+		{ "mailbox_uri_attribute", "a,b",
+		  P"mailbox_uri_attribute=a,b: expected" },
+		{ "mailbox_host_attribute", "a_b",
+		  P"mailbox_host_attribute=a_b: expected" },
+		{ "mailbox_name_attribute", "",
+		  P"mailbox_name_attribute=: expected" },
+		/* 45 */
+		{ "bind_dn", "cn=reader", "expected both " },
+		{ "password_file", "/etc/dovecot/x", "expected both " },
+		{ "uris", "", P"uris is not set: expected ldap://" },
+		{ "uris", " , ", P"uris is not set: expected ldap://" },
+	};
+	struct referral_ldap_settings set;
+	const char *error;
+	unsigned int i;
+	int ret;
+
+	test_begin("referral ldap settings: values");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		error = NULL;
+		ret = settings_check(t_strconcat(P, tests[i].name, NULL),
+				     tests[i].value, &set, &error);
+		if (tests[i].error == NULL) {
+			test_assert_idx(ret == 0, i);
+			continue;
+		}
+		test_assert_idx(ret == -1, i);
+		if (error == NULL ||
+		    strncmp(error, tests[i].error,
+			    strlen(tests[i].error)) != 0)
+			test_assert_strcmp_idx(error, tests[i].error, i);
+	}
+	test_end();
+}
+
+static void test_referral_ldap_settings_uris(void)
+{
+	static const struct {
+		const char *uris;
+		/* of the first one; both NULL = refused */
+		const char *host, *path;
+		in_port_t port;
+		unsigned int count;
+	} tests[] = {
+		/* 0 */
+		{ "ldap://ldap1", "ldap1", NULL, 389, 1 },
+		{ "ldap://ldap1/", "ldap1", NULL, 389, 1 },
+		{ "LDAP://Ldap1.Example.org.", "ldap1.example.org", NULL,
+		  389, 1 },
+		{ "ldap://ldap1:10389", "ldap1", NULL, 10389, 1 },
+		{ "ldap://192.0.2.1:1", "192.0.2.1", NULL, 1, 1 },
+		{ "ldap://[::1]", "::1", NULL, 389, 1 },
+		{ "ldap://[2001:DB8::1]:65535", "2001:db8::1", NULL, 65535,
+		  1 },
+		{ "ldapi://%2Frun%2Fslapd%2Fldapi", NULL, "/run/slapd/ldapi",
+		  0, 1 },
+		{ "ldapi://%2frun%2fldapi/", NULL, "/run/ldapi", 0, 1 },
+		{ "ldap://a ldap://b", "a", NULL, 389, 2 },
+		/* 10 */
+		{ "ldap://a,ldapi://%2Fb, ldap://c", "a", NULL, 389, 3 },
+		{ "  ldapi://%2Fb   ldap://a ", NULL, "/b", 0, 2 },
+		/* 12: refused */
+		{ "ldap1", NULL, NULL, 0, 0 },
+		{ "ldap1:389", NULL, NULL, 0, 0 },
+		{ "ldap:", NULL, NULL, 0, 0 },
+		{ "ldap://", NULL, NULL, 0, 0 },
+		{ "ldap:///", NULL, NULL, 0, 0 },
+		{ "ldap://:389", NULL, NULL, 0, 0 },
+		{ "ldap:///dc=example,dc=org", NULL, NULL, 0, 0 },
+		{ "http://ldap1/", NULL, NULL, 0, 0 },
+		/* 20 */
+		{ "ldaps://ldap1", NULL, NULL, 0, 0 },
+		{ "cldap://ldap1", NULL, NULL, 0, 0 },
+		{ "ldap://ldap_1", NULL, NULL, 0, 0 },
+		{ "ldap://ldap1%0A", NULL, NULL, 0, 0 },
+		{ "ldap://127.1", NULL, NULL, 0, 0 },
+		{ "ldap://ldap1:0", NULL, NULL, 0, 0 },
+		{ "ldap://ldap1:65536", NULL, NULL, 0, 0 },
+		{ "ldap://ldap1:65925", NULL, NULL, 0, 0 },
+		{ "ldap://ldap1:99999999999", NULL, NULL, 0, 0 },
+		{ "ldap://ldap1:-1", NULL, NULL, 0, 0 },
+		/* 30 */
+		{ "ldap://ldap1:ldap", NULL, NULL, 0, 0 },
+		{ "ldap://ldap1:389x", NULL, NULL, 0, 0 },
+		{ "ldapi://", NULL, NULL, 0, 0 },
+		{ "ldapi:///run/ldapi", NULL, NULL, 0, 0 },
+		{ "ldapi://run%2Fldapi", NULL, NULL, 0, 0 },
+		{ "ldap://a ldap2", NULL, NULL, 0, 0 },
+		{ "ldap://a;ldap://b", NULL, NULL, 0, 0 },
+		/* 37: what we would not use is not silently left out */
+		{ "ldap://a/dc=example,dc=org", NULL, NULL, 0, 0 },
+		{ "ldap://a/dc=example?uid", NULL, NULL, 0, 0 },
+		{ "ldap://a/???" "?!bindname=cn=a", NULL, NULL, 0, 0 },
+	};
+	struct referral_ldap_settings set;
+	const struct referral_ldap_uri *uri;
+	const char *error;
+	unsigned int i;
+	int ret;
+
+	test_begin("referral ldap settings: uris");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		error = NULL;
+		ret = settings_check(P"uris", tests[i].uris, &set, &error);
+		if (tests[i].count == 0) {
+			test_assert_idx(ret == -1, i);
+			test_assert_idx(error != NULL &&
+				strstr(error, P"uris: ") == error &&
+				strstr(error, ": expected ldap://host[:port] "
+				       "or ldapi://path") != NULL, i);
+			continue;
+		}
+		test_assert_idx(ret == 0, i);
+		if (ret < 0)
+			continue;
+		uri = array_front(&set.parsed_uris);
+		test_assert_strcmp_idx(uri->host, tests[i].host, i);
+		test_assert_strcmp_idx(uri->path, tests[i].path, i);
+		if (tests[i].host != NULL)
+			test_assert_idx(uri->port == tests[i].port, i);
+		test_assert_idx(array_count(&set.parsed_uris) ==
+				tests[i].count, i);
+	}
+	test_end();
+}
+
+static void test_referral_ldap_settings_bases(void)
+{
+	static const struct {
+		const char *base, *home_base, *mailbox_base;
+		/* NULL = it is right */
+		const char *error;
+	} tests[] = {
+		{ "dc=a", "", "", NULL },
+		{ "dc=a", "dc=b", "", NULL },
+		{ "dc=a", "", "dc=b", NULL },
+		{ "", "dc=a", "dc=b", NULL },
+		{ "", "dc=a", "", P"base is not set" },
+		{ "", "", "dc=a", P"base is not set" },
+		{ "", "", "", P"base is not set" },
+		{ "x", "", "dc=a", P"base=x: expected a DN" },
+		{ "", "x", "dc=a", P"home_base=x: expected a DN" },
+		{ "dc=a", "", "x", P"mailbox_base=x: expected a DN" },
+	};
+	struct referral_ldap_settings set;
+	pool_t pool = pool_datastack_create();
+	const char *error;
+	unsigned int i;
+	int ret;
+
+	test_begin("referral ldap settings: bases");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		referral_settings_init(referral_ldap_setting_defs, pool, &set);
+		set.uris = DEFAULT_URI;
+		set.base = tests[i].base;
+		set.home_base = tests[i].home_base;
+		set.mailbox_base = tests[i].mailbox_base;
+		error = "";
+		ret = referral_ldap_settings_check(&set, pool, &error);
+		test_assert_idx(ret == (tests[i].error == NULL ? 0 : -1), i);
+		if (tests[i].error != NULL) {
+			test_assert_idx(strstr(error, tests[i].error) == error,
+					i);
+			continue;
+		}
+		test_assert_strcmp_idx(set.home_base,
+			*tests[i].home_base == '\0' ? tests[i].base :
+			tests[i].home_base, i);
+		test_assert_strcmp_idx(set.mailbox_base,
+			*tests[i].mailbox_base == '\0' ? tests[i].base :
+			tests[i].mailbox_base, i);
+	}
+	test_end();
+}
+
+static void test_referral_ldap_settings_bind(void)
+{
+	struct referral_ldap_settings set;
+	pool_t pool = pool_datastack_create();
+	const char *error;
+
+	test_begin("referral ldap settings: bind");
+	referral_settings_init(referral_ldap_setting_defs, pool, &set);
+	set.uris = DEFAULT_URI;
+	set.base = "dc=a";
+	set.bind_dn = "cn=reader,dc=a";
+	set.password_file = "/nonexistent/password";
+	/* It is read when it is needed. */
+	test_assert(referral_ldap_settings_check(&set, pool, &error) == 0);
+	/* Active Directory takes other names than DNs. */
+	set.bind_dn = "reader@example.org";
+	test_assert(referral_ldap_settings_check(&set, pool, &error) == 0);
+	test_end();
+}
+
+static void test_referral_ldap_settings_conf(void)
+{
+	static const char *const examples[] = {
+		P"uris", P"base", P"home_base", P"mailbox_base", NULL
+	};
+
+	test_begin("referral ldap settings: example configuration");
+	unit_conf_check("imap-referral-ldap.conf.ext",
+			referral_ldap_setting_defs, examples);
+	test_end();
+}
+
+int main(void)
+{
+	static void (*const test_functions[])(void) = {
+		test_referral_ldap_settings_defaults,
+		test_referral_ldap_settings_values,
+		test_referral_ldap_settings_uris,
+		test_referral_ldap_settings_bases,
+		test_referral_ldap_settings_bind,
+		test_referral_ldap_settings_conf,
+		NULL
+	};
+	return unit_run(test_functions);
+}

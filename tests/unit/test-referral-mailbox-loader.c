@@ -1,0 +1,489 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "ioloop.h"
+#include "str.h"
+#include "referral-ldap-settings.h"
+#include "referral-ldap-connection.h"
+#include "referral-mailbox-loader.h"
+#include "referral-mailbox-map.h"
+#include "referral-value-log.h"
+#include "unit-ldap.h"
+
+struct test_loader {
+	struct ioloop *ioloop;
+	pool_t pool;
+	struct event *event;
+	struct fake_ldap *server;
+	struct referral_ldap_connection *conn;
+	struct referral_value_log *log;
+	struct referral_mailbox_loader *loader;
+
+	/* What the callback got */
+	unsigned int callback_count;
+	struct referral_mailbox_map *map;
+	char *error;
+};
+
+static void
+test_loader_callback(struct referral_mailbox_map *map, const char *error,
+		     struct test_loader *test)
+{
+	test_assert((map == NULL) == (error != NULL));
+	test->callback_count++;
+	referral_mailbox_map_unref(&test->map);
+	test->map = map;
+	i_free(test->error);
+	test->error = i_strdup(error);
+}
+
+static void
+test_loader_begin(struct test_loader *test, const char *page_size,
+		  const char *limit)
+{
+	struct referral_ldap_settings *set;
+
+	i_zero(test);
+	test->ioloop = io_loop_create();
+	test->pool = pool_alloconly_create("test loader", 1024);
+	test->server = fake_ldap_init("ldap");
+	test->event = event_create(NULL);
+	set = unit_ldap_settings(test->pool, "uris", test->server->uri,
+				 "mailbox_page_size", page_size,
+				 "mailbox_limit", limit,
+				 "default_port", "10143",
+				 "timeout", "20s", NULL);
+	test->conn = referral_ldap_connection_init(set, unit_dir(),
+						   test->event);
+	test->log = referral_value_log_init(test->event);
+	test->loader = referral_mailbox_loader_init(test->conn, set,
+		test->log, test_loader_callback, test);
+}
+
+static void test_loader_end(struct test_loader *test)
+{
+	if (test->conn != NULL)
+		referral_ldap_connection_deinit(&test->conn);
+	referral_mailbox_loader_deinit(&test->loader);
+	test_assert(test->loader == NULL);
+	referral_value_log_deinit(&test->log);
+	referral_mailbox_map_unref(&test->map);
+	i_free(test->error);
+	event_unref(&test->event);
+	fake_ldap_deinit(&test->server);
+	/* logs leaks, which are errors */
+	io_loop_destroy(&test->ioloop);
+	pool_unref(&test->pool);
+}
+
+/* "<name>=<value>; ..." with "-" for broken */
+static const char *map_dump(struct referral_mailbox_map *map)
+{
+	string_t *str = t_str_new(256);
+	const char *name, *value;
+	unsigned int i;
+
+	for (i = 0; i < referral_mailbox_map_count(map); i++) {
+		referral_mailbox_map_get(map, i, &name, &value);
+		if (str_len(str) > 0)
+			str_append(str, "; ");
+		str_printfa(str, "%s=%s", name, value == NULL ? "-" : value);
+	}
+	return str_c(str);
+}
+
+#define URI(value) { "labeledURI", value, 0 }
+#define HOST(value) { "mailHost", value, 0 }
+#define NAME(value) { "cn", value, 0 }
+#define BYTES(attribute, value) { attribute, value, sizeof(value) - 1 }
+#define END { NULL, NULL, 0 }
+
+static void test_referral_mailbox_loader_entry(void)
+{
+	static const struct {
+		struct fake_ldap_entry entry;
+		const char *map;
+		/* What is logged of the only bad value, after "cn=x,dc=test:
+		   Skipping " */
+		const char *error;
+	} tests[] = {
+		/* 0: URIs */
+		{ { "cn=x,dc=test", { URI("imap://a/Shared/x"),
+		      NAME("ignored"), END } },
+		  "Shared/x=imap://a/Shared/x", NULL },
+		{ { "cn=x,dc=test", { URI("imap://a:993/Shared/x The label"),
+		      END } },
+		  "Shared/x=imap://a:993/Shared/x", NULL },
+		{ { "cn=x,dc=test", { URI("imap://a/x 2"),
+		      URI("imap://b/x 1"), END } },
+		  "x=imap://b/x imap://a/x", NULL },
+		{ { "cn=x,dc=test", { URI("imap://a/x"), URI("imap://a/y"),
+		      END } },
+		  "x=imap://a/x; y=imap://a/y", NULL },
+		{ { "cn=x,dc=test", { URI("imap://a/B%C3%BCro"), END } },
+		  "B\xc3\xbcro=imap://a/B%C3%BCro", NULL },
+		/* 5: without a mailbox, that of the entry */
+		{ { "cn=x,dc=test", { URI("imap://a/"), NAME("Shared/x"),
+		      END } },
+		  "Shared/x=imap://a/Shared/x", NULL },
+		{ { "cn=x,dc=test", { URI("imap://a"), URI("imap://b/ 1"),
+		      NAME("x"), NAME("y"), END } },
+		  "x=imap://a/x imap://b/x; y=imap://a/y imap://b/y", NULL },
+		/* 7: hosts */
+		{ { "cn=x,dc=test", { HOST("a"), NAME("Shared/x"), END } },
+		  "Shared/x=imap://a:10143/Shared/x", NULL },
+		{ { "cn=x,dc=test", { HOST("a:143 2"), HOST("b 1"),
+		      NAME("x"), END } },
+		  "x=imap://b:10143/x imap://a/x", NULL },
+		{ { "cn=x,dc=test", { HOST("imap://a/x"), NAME("y"), END } },
+		  "x=imap://a/x", NULL },
+		/* 10: a host only where there is no URI */
+		{ { "cn=x,dc=test", { URI("imap://a/x"), HOST("b"),
+		      NAME("y"), END } },
+		  "x=imap://a/x", NULL },
+		{ { "cn=x,dc=test", { HOST("b"), END } }, "", NULL },
+		{ { "cn=x,dc=test", { NAME("y"), END } }, "", NULL },
+		{ { "cn=x,dc=test", { END } }, "", NULL },
+		/* 14: broken, and still listed: it is not here */
+		{ { "cn=x,dc=test", { URI("imap://h_1/Shared/x"), END } },
+		  "Shared/x=-", "labeledURI='imap://h_1/Shared/x': " },
+		{ { "cn=x,dc=test", { URI("imap://joe@a/x 10"), HOST("b"),
+		      NAME("y"), END } },
+		  "x=-", "labeledURI='imap://joe@a/x 10': " },
+		{ { "cn=x,dc=test", { URI("https://a/"), NAME("y"), END } },
+		  "y=-", "labeledURI='https://a/': " },
+		{ { "cn=x,dc=test", { URI("imap://a/%FF"), NAME("y"),
+		      NAME("z"), END } },
+		  "y=-; z=-", "labeledURI='imap://a/%FF': " },
+		{ { "cn=x,dc=test", { URI("junk"), NAME("y"), END } },
+		  "y=imap://junk:10143/y", NULL },
+		{ { "cn=x,dc=test", { HOST("h_1"), NAME("x"), END } },
+		  "x=-", "mailHost='h_1': " },
+		/* 20 */
+		{ { "cn=x,dc=test", { HOST(""), NAME("x"), END } },
+		  "x=-", "mailHost='': the value is empty" },
+		{ { "cn=x,dc=test", { BYTES("mailHost", "a\0b"), NAME("x"),
+		      END } },
+		  "x=-", "mailHost='a': " },
+		{ { "cn=x,dc=test", { HOST("a\r\n* BYE"), NAME("x"), END } },
+		  "x=-", "mailHost='a??* BYE': " },
+		{ { "cn=x,dc=test", { HOST("a:65536"), NAME("x"), END } },
+		  "x=-", "mailHost='a:65536': the port" },
+		/* 24: with one that is not */
+		{ { "cn=x,dc=test", { HOST("h_1"), HOST("a"), NAME("x"),
+		      END } },
+		  "x=imap://a:10143/x", "mailHost='h_1': " },
+		{ { "cn=x,dc=test", { URI("imap://a/x"),
+		      URI("imap://b:0/x"), END } },
+		  "x=imap://a/x", "labeledURI='imap://b:0/x': " },
+		{ { "cn=x,dc=test", { URI("imap://a/x"),
+		      URI("imap://b:0/y"), END } },
+		  "x=imap://a/x; y=-", "labeledURI='imap://b:0/y': " },
+		/* 27: names */
+		{ { "cn=x,dc=test", { HOST("a"), NAME("Shared//x"), END } },
+		  "", "cn='Shared//x': the mailbox name has an empty level" },
+		{ { "cn=x,dc=test", { HOST("a"), NAME("x\ny"), NAME("z"),
+		      END } },
+		  "z=imap://a:10143/z", "cn='x?y': the mailbox name has a " },
+		{ { "cn=x,dc=test", { HOST("a"), BYTES("cn", "x\0y"),
+		      END } },
+		  "", "cn='x': the mailbox name has a NUL byte" },
+		/* 30 */
+		{ { "cn=x,dc=test", { HOST("a"), NAME("B\xfcro"), END } },
+		  "", ": the mailbox name is not UTF-8" },
+		{ { "cn=x,dc=test", { HOST("a"), NAME("Shared/*()\\"),
+		      END } },
+		  "Shared/*()\\=imap://a:10143/Shared/%2A%28%29%5C", NULL },
+		/* 32: a broken URL's mailbox is that of a good one */
+		{ { "cn=x,dc=test", { URI("imap://h_1/Shared/x/"), NAME("y"),
+		      END } },
+		  "Shared/x=-", "labeledURI='imap://h_1/Shared/x/': " },
+		{ { "cn=x,dc=test", { URI("imap://a/x;UIDVALIDITY=1"),
+		      NAME("y"), END } },
+		  "x=-", "labeledURI='imap://a/x;UIDVALIDITY=1': " },
+	};
+	struct test_loader test;
+	unsigned int i;
+
+	test_begin("referral mailbox loader: entries");
+	for (i = 0; i < N_ELEMENTS(tests); i++) T_BEGIN {
+		test_loader_begin(&test, "500", "100");
+		if (tests[i].error != NULL)
+			test_expect_error_string(tests[i].error);
+		referral_mailbox_loader_start(test.loader);
+		unit_wait(test.server->search_count == 1);
+		fake_ldap_send_entry(fake_ldap_search(test.server, 0),
+				     &tests[i].entry);
+		fake_ldap_send_result(fake_ldap_search(test.server, 0),
+				      LDAP_SUCCESS, NULL);
+		unit_wait(test.callback_count == 1);
+		test_assert_strcmp_idx(test.error, NULL, i);
+		if (test.map != NULL) {
+			test_assert_strcmp_idx(map_dump(test.map),
+					       tests[i].map, i);
+		}
+		test_expect_no_more_errors();
+		test_loader_end(&test);
+	} T_END;
+	test_end();
+}
+
+static void test_referral_mailbox_loader_request(void)
+{
+	struct test_loader test;
+	struct fake_ldap_request *request;
+
+	test_begin("referral mailbox loader: request");
+	test_loader_begin(&test, "500", "100");
+	referral_mailbox_loader_start(test.loader);
+	unit_wait(test.server->search_count == 1);
+	request = fake_ldap_search(test.server, 0);
+	test_assert_strcmp(request->dn, "dc=test");
+	test_assert(request->scope == LDAP_SCOPE_SUBTREE);
+	test_assert_strcmp(request->filter,
+		"(&(|(&(objectClass=labeledURIObject)(labeledURI=*))"
+		"(&(objectClass=inetLocalMailRecipient)(mailHost=*)))"
+		"(!(objectClass=person))(!(objectClass=posixAccount)))");
+	test_assert_strcmp(request->attributes, "labeledURI mailHost cn");
+	test_assert(request->page_size == 500);
+	test_assert(request->size_limit == 0);
+
+	/* one at a time */
+	referral_mailbox_loader_start(test.loader);
+	fake_ldap_send_result(request, LDAP_SUCCESS, NULL);
+	unit_wait(test.callback_count == 1);
+	test_assert(test.map != NULL &&
+		    referral_mailbox_map_count(test.map) == 0);
+	test_assert(test.server->search_count == 1);
+	test_loader_end(&test);
+	test_end();
+}
+
+/* "Shared/<idx>" at "imap://a/Shared/<idx>" */
+static void
+send_mailbox(struct fake_ldap_request *request, unsigned int idx)
+{
+	const struct fake_ldap_entry entry = {
+		t_strdup_printf("cn=%u,dc=test", idx), {
+			URI(t_strdup_printf("imap://a/Shared/%u", idx)),
+			END
+		}
+	};
+
+	fake_ldap_send_entry(request, &entry);
+}
+
+/* Serves "context" mailboxes in pages; the cookie is the next one. */
+static void page_handler(struct fake_ldap_request *request, void *context)
+{
+	const unsigned int *count = context;
+	unsigned int idx = 0, page;
+
+	if (*request->cookie != '\0' &&
+	    str_to_uint(request->cookie, &idx) < 0)
+		i_unreached();
+	for (page = request->page_size; page > 0 && idx < *count; page--)
+		send_mailbox(request, idx++);
+	fake_ldap_send_page(request, idx == *count ? "" : dec2str(idx));
+}
+
+static void test_referral_mailbox_loader_pages(void)
+{
+	static const struct {
+		unsigned int count;
+		const char *page_size;
+		unsigned int pages;
+	} tests[] = {
+		{ 0, "10", 1 },
+		{ 1, "10", 1 },
+		{ 10, "10", 1 },
+		{ 11, "10", 2 },
+		{ 100, "1", 100 },
+		{ 95, "7", 14 },
+	};
+	struct test_loader test;
+	const char *value;
+	unsigned int i, j;
+
+	test_begin("referral mailbox loader: pages");
+	for (i = 0; i < N_ELEMENTS(tests); i++) T_BEGIN {
+		test_loader_begin(&test, tests[i].page_size, "100");
+		test.server->handler = page_handler;
+		test.server->context = (void *)&tests[i].count;
+		referral_mailbox_loader_start(test.loader);
+		unit_wait(test.callback_count == 1);
+		test_assert_strcmp_idx(test.error, NULL, i);
+		test_assert_idx(test.map != NULL &&
+				referral_mailbox_map_count(test.map) ==
+				tests[i].count, i);
+		test_assert_idx(test.server->search_count == tests[i].pages,
+				i);
+		for (j = 0; j < tests[i].count; j++) {
+			test_assert_idx(referral_mailbox_map_lookup(test.map,
+				t_strdup_printf("Shared/%u", j),
+				&value) == 1, j);
+		}
+		test_loader_end(&test);
+	} T_END;
+	test_end();
+}
+
+static void test_referral_mailbox_loader_limit(void)
+{
+	struct test_loader test;
+	unsigned int count;
+
+	test_begin("referral mailbox loader: limit");
+	for (count = 29; count <= 32; count++) {
+		test_loader_begin(&test, "7", "30");
+		test.server->handler = page_handler;
+		test.server->context = &count;
+		referral_mailbox_loader_start(test.loader);
+		unit_wait(test.callback_count == 1);
+		test_assert_idx((test.map != NULL) == (count <= 30), count);
+		if (count > 30) {
+			/* a part of them is no answer */
+			test_assert_idx(test.error != NULL &&
+				strstr(test.error, "30") != NULL &&
+				strstr(test.error,
+				       "referral_ldap_mailbox_limit") != NULL,
+				count);
+		}
+		test_loader_end(&test);
+	}
+	test_end();
+}
+
+static void test_referral_mailbox_loader_fails(void)
+{
+	struct test_loader test;
+	unsigned int count = 10;
+
+	test_begin("referral mailbox loader: failures");
+	test_loader_begin(&test, "3", "100");
+	referral_mailbox_loader_start(test.loader);
+	unit_wait(test.server->search_count == 1);
+	fake_ldap_send_result(fake_ldap_search(test.server, 0),
+			      LDAP_NO_SUCH_OBJECT, NULL);
+	unit_wait(test.callback_count == 1);
+	test_assert(test.error != NULL &&
+		    strstr(test.error, "No such object") != NULL);
+
+	/* not the first page: the others are not an answer without it */
+	referral_mailbox_loader_start(test.loader);
+	unit_wait(test.server->search_count == 2);
+	send_mailbox(fake_ldap_search(test.server, 1), 0);
+	fake_ldap_send_page(fake_ldap_search(test.server, 1), "1");
+	unit_wait(test.server->search_count == 3);
+	test_assert(test.callback_count == 1);
+	fake_ldap_send_result(fake_ldap_search(test.server, 2),
+			      LDAP_UNWILLING_TO_PERFORM, "bad cookie");
+	unit_wait(test.callback_count == 2);
+	test_assert(test.error != NULL &&
+		    strstr(test.error, "bad cookie") != NULL);
+
+	/* the server's own limit */
+	referral_mailbox_loader_start(test.loader);
+	unit_wait(test.server->search_count == 4);
+	send_mailbox(fake_ldap_search(test.server, 3), 0);
+	fake_ldap_send_result(fake_ldap_search(test.server, 3),
+			      LDAP_SIZELIMIT_EXCEEDED, NULL);
+	unit_wait(test.callback_count == 3);
+	test_assert(test.error != NULL &&
+		    strstr(test.error, "size limit") != NULL);
+
+	/* and then it works, from the beginning */
+	test.server->handler = page_handler;
+	test.server->context = &count;
+	referral_mailbox_loader_start(test.loader);
+	unit_wait(test.callback_count == 4);
+	test_assert(test.map != NULL &&
+		    referral_mailbox_map_count(test.map) == 10);
+	test_loader_end(&test);
+	test_end();
+}
+
+/* Each load makes a new map: who still has the old one keeps it. */
+static void test_referral_mailbox_loader_reload(void)
+{
+	struct test_loader test;
+	struct referral_mailbox_map *old_map;
+	unsigned int count = 3;
+
+	test_begin("referral mailbox loader: load again");
+	test_loader_begin(&test, "10", "100");
+	test.server->handler = page_handler;
+	test.server->context = &count;
+	referral_mailbox_loader_start(test.loader);
+	unit_wait(test.callback_count == 1);
+	old_map = test.map;
+	referral_mailbox_map_ref(old_map);
+	count = 2;
+	referral_mailbox_loader_start(test.loader);
+	unit_wait(test.callback_count == 2);
+	test_assert(test.map != old_map);
+	test_assert(referral_mailbox_map_count(test.map) == 2);
+	test_assert(referral_mailbox_map_count(old_map) == 3);
+	referral_mailbox_map_unref(&old_map);
+	test_loader_end(&test);
+	test_end();
+}
+
+/* A bad value is told once, however often it is loaded. */
+static void test_referral_mailbox_loader_log_once(void)
+{
+	static const struct fake_ldap_entry entry = {
+		"cn=x,dc=test", { HOST("h_1"), NAME("x"), END }
+	};
+	struct test_loader test;
+	unsigned int i;
+
+	test_begin("referral mailbox loader: bad values are logged once");
+	test_loader_begin(&test, "10", "100");
+	test_expect_error_string("cn=x,dc=test: Skipping mailHost='h_1': ");
+	for (i = 0; i < 3; i++) {
+		referral_mailbox_loader_start(test.loader);
+		unit_wait(test.server->search_count == i + 1);
+		fake_ldap_send_entry(fake_ldap_search(test.server, i),
+				     &entry);
+		fake_ldap_send_result(fake_ldap_search(test.server, i),
+				      LDAP_SUCCESS, NULL);
+		unit_wait(test.callback_count == i + 1);
+		test_expect_no_more_errors();
+	}
+	test_loader_end(&test);
+	test_end();
+}
+
+static void test_referral_mailbox_loader_deinit(void)
+{
+	struct test_loader test;
+
+	test_begin("referral mailbox loader: deinit while loading");
+	test_loader_begin(&test, "3", "100");
+	referral_mailbox_loader_start(test.loader);
+	unit_wait(test.server->search_count == 1);
+	fake_ldap_send_page(fake_ldap_search(test.server, 0), "next");
+	unit_wait(test.server->search_count == 2);
+	referral_ldap_connection_deinit(&test.conn);
+	test_assert(test.callback_count == 1);
+	test_assert(test.map == NULL && test.error != NULL);
+	test_loader_end(&test);
+	test_end();
+}
+
+int main(void)
+{
+	static void (*const test_functions[])(void) = {
+		test_referral_mailbox_loader_request,
+		test_referral_mailbox_loader_entry,
+		test_referral_mailbox_loader_pages,
+		test_referral_mailbox_loader_limit,
+		test_referral_mailbox_loader_fails,
+		test_referral_mailbox_loader_reload,
+		test_referral_mailbox_loader_log_once,
+		test_referral_mailbox_loader_deinit,
+		NULL
+	};
+	return unit_run(test_functions);
+}

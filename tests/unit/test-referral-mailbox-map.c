@@ -1,0 +1,328 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "array.h"
+#include "str.h"
+#include "referral-mailbox-map.h"
+#include "unit-common.h"
+
+static void
+map_add(struct referral_mailbox_map *map, const char *name, const char *str)
+{
+	struct referral_ldap_value value;
+	const char *error;
+
+	if (*str == '\0') {
+		referral_mailbox_map_add_broken(map, name);
+		return;
+	}
+	if (referral_ldap_value_parse(pool_datastack_create(), str,
+				      strlen(str), 143, &value, &error) < 0)
+		i_panic("%s: %s", str, error);
+	referral_mailbox_map_add(map, name, &value);
+}
+
+/* Pairs of a name and a value ("" is broken), ended by NULL */
+static struct referral_mailbox_map *map_create(const char *const *pairs)
+{
+	struct referral_mailbox_map *map = referral_mailbox_map_init();
+
+	for (; pairs[0] != NULL; pairs += 2) T_BEGIN {
+		map_add(map, pairs[0], pairs[1]);
+	} T_END;
+	referral_mailbox_map_finish(map);
+	return map;
+}
+
+static const char *const test_map[] = {
+	"Shared/sales", "imap://imap2/Shared/sales",
+	"Shared/sales/2026", "imap://imap3/Shared/sales/2026",
+	"Shared/sales/2026/q1/deep", "imap://imap4/Shared/elsewhere",
+	/* the same name there */
+	"Shared/host", "imap2.example.org",
+	"Shared/port", "imap2.example.org:10143",
+	/* replicas */
+	"Shared/many", "imap://b/Shared/many 20",
+	"Shared/many", "imap://a/Shared/many 30",
+	"Shared/many", "imap://c/Shared/many 10",
+	/* broken */
+	"Shared/broken", "",
+	"Shared/sales/broken", "",
+	"Shared/half", "",
+	"Shared/half", "imap://a/Shared/half",
+	"Shared/half2", "imap://a/Shared/half2",
+	"Shared/half2", "",
+	"B\xc3\xbcro & co", "imap://imap3/B%C3%BCro%20%26%20co",
+	"top", "imap://imap1/top",
+	NULL
+};
+
+static void test_referral_mailbox_map_lookup(void)
+{
+	static const struct {
+		const char *name;
+		int ret;
+		const char *value;
+	} tests[] = {
+		/* 0: exactly */
+		{ "Shared/sales", 1, "imap://imap2/Shared/sales" },
+		{ "Shared/sales/2026", 1, "imap://imap3/Shared/sales/2026" },
+		{ "Shared/host", 1, "imap://imap2.example.org/Shared/host" },
+		{ "Shared/port", 1,
+		  "imap://imap2.example.org:10143/Shared/port" },
+		{ "B\xc3\xbcro & co", 1, "imap://imap3/B%C3%BCro%20%26%20co" },
+		{ "top", 1, "imap://imap1/top" },
+		/* 6: by an ancestor, and its rest encoded */
+		{ "Shared/sales/2025", 1, "imap://imap2/Shared/sales/2025" },
+		{ "Shared/sales/2025/q1", 1,
+		  "imap://imap2/Shared/sales/2025/q1" },
+		{ "Shared/host/x", 1,
+		  "imap://imap2.example.org/Shared/host/x" },
+		{ "B\xc3\xbcro & co/a b]%\"", 1,
+		  "imap://imap3/B%C3%BCro%20%26%20co/a%20b%5D%25%22" },
+		{ "top/\xe2\x82\xac", 1, "imap://imap1/top/%E2%82%AC" },
+		/* 11: by the longest one */
+		{ "Shared/sales/2026/q1", 1,
+		  "imap://imap3/Shared/sales/2026/q1" },
+		{ "Shared/sales/2026/q1/deep", 1,
+		  "imap://imap4/Shared/elsewhere" },
+		{ "Shared/sales/2026/q1/deep/er", 1,
+		  "imap://imap4/Shared/elsewhere/er" },
+		{ "Shared/sales/2026/q1/dee", 1,
+		  "imap://imap3/Shared/sales/2026/q1/dee" },
+		/* 15: replicas, in order, and each with the rest */
+		{ "Shared/many", 1, "imap://c/Shared/many "
+		  "imap://b/Shared/many imap://a/Shared/many" },
+		{ "Shared/many/x y", 1, "imap://c/Shared/many/x%20y "
+		  "imap://b/Shared/many/x%20y imap://a/Shared/many/x%20y" },
+		/* 17: a failure, not "local" and not the next ancestor's */
+		{ "Shared/broken", -1, NULL },
+		{ "Shared/broken/x", -1, NULL },
+		{ "Shared/sales/broken", -1, NULL },
+		{ "Shared/sales/broken/x/y", -1, NULL },
+		{ "Shared/half", 1, "imap://a/Shared/half" },
+		{ "Shared/half2/x", 1, "imap://a/Shared/half2/x" },
+		/* 23: not listed */
+		{ "Shared", 0, NULL },
+		{ "Shared/", 0, NULL },
+		{ "Shared/sale", 0, NULL },
+		{ "Shared/saless", 0, NULL },
+		{ "Shared/Sales", 0, NULL },
+		{ "sales", 0, NULL },
+		{ "INBOX", 0, NULL },
+		/* 30 */
+		{ "top2", 0, NULL },
+		{ "to", 0, NULL },
+		{ "2026", 0, NULL },
+		{ "*", 0, NULL },
+		{ "%", 0, NULL },
+		{ "Shared/*", 0, NULL },
+		{ "a/b/c/d/e/f/g/h", 0, NULL },
+	};
+	struct referral_mailbox_map *map;
+	const char *value;
+	unsigned int i;
+
+	test_begin("referral mailbox map: lookup");
+	map = map_create(test_map);
+	for (i = 0; i < N_ELEMENTS(tests); i++) T_BEGIN {
+		value = NULL;
+		test_assert_idx(referral_mailbox_map_lookup(map, tests[i].name,
+			&value) == tests[i].ret, i);
+		if (tests[i].ret > 0)
+			test_assert_strcmp_idx(value, tests[i].value, i);
+	} T_END;
+	referral_mailbox_map_unref(&map);
+	test_assert(map == NULL);
+	test_end();
+}
+
+static void test_referral_mailbox_map_lookup_long(void)
+{
+	struct referral_mailbox_map *map;
+	string_t *name = t_str_new(8192);
+	const char *value = NULL;
+
+	test_begin("referral mailbox map: lookup of long names");
+	map = map_create(test_map);
+	str_append(name, "Shared/sales");
+	while (str_len(name) + 2 <= REFERRAL_MAX_MAILBOX_LENGTH)
+		str_append(name, "/x");
+	test_assert(referral_mailbox_map_lookup(map, str_c(name),
+						&value) == 1);
+	test_assert_strcmp(value, t_strconcat("imap://imap2/", str_c(name),
+					      NULL));
+	str_truncate(name, 0);
+	while (str_len(name) + 2 <= REFERRAL_MAX_MAILBOX_LENGTH)
+		str_append(name, "x/");
+	str_append_c(name, 'x');
+	test_assert(referral_mailbox_map_lookup(map, str_c(name),
+						&value) == 0);
+	referral_mailbox_map_unref(&map);
+	test_end();
+}
+
+static void test_referral_mailbox_map_get(void)
+{
+	static const struct {
+		const char *name, *value;
+	} tests[] = {
+		/* in the order of bytes */
+		{ "B\xc3\xbcro & co", "imap://imap3/B%C3%BCro%20%26%20co" },
+		{ "Shared/broken", NULL },
+		{ "Shared/half", "imap://a/Shared/half" },
+		{ "Shared/half2", "imap://a/Shared/half2" },
+		{ "Shared/host", "imap://imap2.example.org/Shared/host" },
+		{ "Shared/many", "imap://c/Shared/many "
+		  "imap://b/Shared/many imap://a/Shared/many" },
+		{ "Shared/port", "imap://imap2.example.org:10143/Shared/port" },
+		{ "Shared/sales", "imap://imap2/Shared/sales" },
+		{ "Shared/sales/2026", "imap://imap3/Shared/sales/2026" },
+		{ "Shared/sales/2026/q1/deep",
+		  "imap://imap4/Shared/elsewhere" },
+		{ "Shared/sales/broken", NULL },
+		{ "top", "imap://imap1/top" },
+	};
+	struct referral_mailbox_map *map;
+	const char *name, *value;
+	unsigned int i;
+
+	test_begin("referral mailbox map: iterate");
+	map = map_create(test_map);
+	test_assert(referral_mailbox_map_count(map) == N_ELEMENTS(tests));
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		referral_mailbox_map_get(map, i, &name, &value);
+		test_assert_strcmp_idx(name, tests[i].name, i);
+		test_assert_strcmp_idx(value, tests[i].value, i);
+	}
+	referral_mailbox_map_unref(&map);
+	test_end();
+}
+
+static void test_referral_mailbox_map_has_server(void)
+{
+	static const struct {
+		const char *server;
+		bool has;
+	} tests[] = {
+		{ "imap2:143", TRUE },
+		{ "imap3:143", TRUE },
+		{ "imap2.example.org:143", TRUE },
+		{ "imap2.example.org:10143", TRUE },
+		/* all replicas, and not the broken ones */
+		{ "a:143", TRUE },
+		{ "b:143", TRUE },
+		{ "c:143", TRUE },
+		{ "imap2:10143", FALSE },
+		{ "imap2", FALSE },
+		{ "imap9:143", FALSE },
+		{ "", FALSE },
+	};
+	static const char *const ipv6[] = {
+		"a", "imap://[2001:DB8::1]/a", NULL
+	};
+	struct referral_mailbox_map *map;
+	unsigned int i;
+
+	test_begin("referral mailbox map: servers");
+	map = map_create(test_map);
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_idx(referral_mailbox_map_has_server(map,
+			tests[i].server) == tests[i].has, i);
+	}
+	referral_mailbox_map_unref(&map);
+	map = map_create(ipv6);
+	test_assert(referral_mailbox_map_has_server(map,
+						    "[2001:db8::1]:143"));
+	referral_mailbox_map_unref(&map);
+	test_end();
+}
+
+static void test_referral_mailbox_map_empty(void)
+{
+	static const char *const none[] = { NULL };
+	struct referral_mailbox_map *map, *map2;
+	const char *value;
+
+	test_begin("referral mailbox map: empty");
+	map = map_create(none);
+	test_assert(referral_mailbox_map_count(map) == 0);
+	test_assert(referral_mailbox_map_lookup(map, "a", &value) == 0);
+	test_assert(referral_mailbox_map_lookup(map, "a/b", &value) == 0);
+	test_assert(!referral_mailbox_map_has_server(map, "a:143"));
+
+	/* the last reference counts */
+	map2 = map;
+	referral_mailbox_map_ref(map2);
+	referral_mailbox_map_unref(&map);
+	test_assert(map == NULL);
+	test_assert(referral_mailbox_map_count(map2) == 0);
+	referral_mailbox_map_unref(&map2);
+	/* and none is fine */
+	referral_mailbox_map_unref(&map2);
+	test_end();
+}
+
+/* Everything is copied: values come from a search result that goes away. */
+static void test_referral_mailbox_map_copies(void)
+{
+	struct referral_mailbox_map *map;
+	struct referral_ldap_value value;
+	char host[] = "imap2", name[] = "Shared/a", mailbox[] = "Shared/b";
+	const char *result;
+
+	test_begin("referral mailbox map: values are copied");
+	map = referral_mailbox_map_init();
+	i_zero(&value);
+	value.url.host = host;
+	value.url.port = 143;
+	value.url.mailbox = mailbox;
+	referral_mailbox_map_add(map, name, &value);
+	host[0] = name[0] = mailbox[0] = 'x';
+	referral_mailbox_map_finish(map);
+	test_assert(referral_mailbox_map_lookup(map, "Shared/a",
+						&result) == 1);
+	test_assert_strcmp(result, "imap://imap2/Shared/b");
+	referral_mailbox_map_unref(&map);
+	test_end();
+}
+
+static void test_referral_mailbox_map_many(void)
+{
+	struct referral_mailbox_map *map = referral_mailbox_map_init();
+	const char *name, *prev = "", *value;
+	unsigned int i;
+
+	test_begin("referral mailbox map: many mailboxes");
+	for (i = 0; i < 10000; i++) T_BEGIN {
+		map_add(map, t_strdup_printf("Shared/%u", i * 7919 % 10000),
+			"imap2");
+	} T_END;
+	referral_mailbox_map_finish(map);
+	test_assert(referral_mailbox_map_count(map) == 10000);
+	for (i = 0; i < 10000; i++) {
+		referral_mailbox_map_get(map, i, &name, &value);
+		test_assert_idx(strcmp(prev, name) < 0, i);
+		prev = name;
+	}
+	test_assert(referral_mailbox_map_lookup(map, "Shared/9999/x",
+						&value) == 1);
+	test_assert_strcmp(value, "imap://imap2/Shared/9999/x");
+	referral_mailbox_map_unref(&map);
+	test_end();
+}
+
+int main(void)
+{
+	static void (*const test_functions[])(void) = {
+		test_referral_mailbox_map_lookup,
+		test_referral_mailbox_map_lookup_long,
+		test_referral_mailbox_map_get,
+		test_referral_mailbox_map_has_server,
+		test_referral_mailbox_map_empty,
+		test_referral_mailbox_map_copies,
+		test_referral_mailbox_map_many,
+		NULL
+	};
+	return unit_run(test_functions);
+}

@@ -1,0 +1,160 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "referral-compat.h"
+#include "referral-plugin-settings.h"
+#include "unit-common.h"
+#include "unit-conf.h"
+
+static void test_referral_plugin_settings_defaults(void)
+{
+	struct referral_plugin_settings set;
+
+	test_begin("referral plugin settings: defaults");
+	memset(&set, 0xff, sizeof(set));
+	referral_settings_init(referral_plugin_setting_defs,
+			       pool_datastack_create(), &set);
+	test_assert_strcmp(set.server, "");
+	test_assert_strcmp(set.aliases, "");
+	test_assert(set.timeout_msecs == 2500);
+	test_assert(set.no_home == REFERRAL_NO_HOME_LOCAL);
+	test_assert(set.guests == REFERRAL_GUESTS_AUTO);
+	test_assert(set.login_address == 0);
+	test_assert_strcmp(set.mailboxes, "");
+	test_end();
+}
+
+static void test_referral_plugin_settings_set(void)
+{
+	static const struct {
+		const char *name, *value;
+		int ret;
+	} tests[] = {
+		{ "imap_referral_server", "imap1.example.org", 0 },
+		{ "imap_referral_aliases", "a b", 0 },
+		{ "imap_referral_timeout", "100ms", 0 },
+		{ "imap_referral_timeout", "60s", 0 },
+		{ "imap_referral_no_home", "local", 0 },
+		{ "imap_referral_no_home", "refuse", 0 },
+		{ "imap_referral_guests", "auto", 0 },
+		{ "imap_referral_guests", "no", 0 },
+		{ "imap_referral_login_address", "no", 0 },
+		{ "imap_referral_login_address", "yes", 0 },
+		{ "imap_referral_mailboxes", "Lists/*", 0 },
+		{ "imap_referral_timeout", "99ms", -1 },
+		{ "imap_referral_timeout", "0s", -1 },
+		{ "imap_referral_timeout", "2", -1 },
+		{ "imap_referral_timeout", "61s", -1 },
+		{ "imap_referral_no_home", "yes", -1 },
+		{ "imap_referral_no_home", "", -1 },
+		{ "imap_referral_guests", "yes", -1 },
+		{ "imap_referral_login_address", "true", -1 },
+		{ "imap_referral_servr", "x", -1 },
+		{ "server", "x", -1 },
+	};
+	struct referral_plugin_settings set;
+	const char *error;
+	unsigned int i;
+
+	test_begin("referral plugin settings: set");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		error = NULL;
+		referral_settings_init(referral_plugin_setting_defs,
+				       pool_datastack_create(), &set);
+		test_assert_idx(referral_settings_set(
+			referral_plugin_setting_defs, pool_datastack_create(),
+			&set, tests[i].name, tests[i].value,
+			&error) == tests[i].ret, i);
+		test_assert_idx(tests[i].ret == 0 ||
+				strstr(error, tests[i].name) != NULL, i);
+	}
+	test_end();
+}
+
+static void test_referral_plugin_settings_check(void)
+{
+	static const struct {
+		const char *server, *aliases;
+		/* NULL = they are right */
+		const char *error;
+	} tests[] = {
+		{ "", "", NULL },
+		{ "imap1.example.org:10143", "", NULL },
+		{ "", "a b:143 [::1]", NULL },
+		{ "h_1", "", "imap_referral_server=h_1: " },
+		{ "a b", "", "imap_referral_server=a b: " },
+		{ "imap1", "h_1", "imap_referral_aliases: h_1: " },
+		{ "", "a h:0", "imap_referral_aliases: h:0: " },
+	};
+	struct referral_plugin_settings set;
+	const char *error;
+	unsigned int i;
+
+	test_begin("referral plugin settings: check");
+	referral_settings_init(referral_plugin_setting_defs,
+			       pool_datastack_create(), &set);
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		set.server = tests[i].server;
+		set.aliases = tests[i].aliases;
+		error = NULL;
+		test_assert_idx(referral_plugin_settings_check(&set, &error) ==
+				(tests[i].error == NULL ? 0 : -1), i);
+		test_assert_idx(tests[i].error == NULL || (error != NULL &&
+			str_begins_with(error, tests[i].error)), i);
+	}
+	test_end();
+}
+
+/* The enums and their choices are in the same order, and the names have the
+   prefix by which they are found. */
+static void test_referral_plugin_settings_defs(void)
+{
+	const struct referral_setting *def;
+	struct referral_plugin_settings set;
+	const char *error;
+
+	test_begin("referral plugin settings: definitions");
+	referral_settings_init(referral_plugin_setting_defs,
+			       pool_datastack_create(), &set);
+	test_assert(referral_settings_set(referral_plugin_setting_defs,
+		pool_datastack_create(), &set, "imap_referral_no_home",
+		"refuse", &error) == 0);
+	test_assert(set.no_home == REFERRAL_NO_HOME_REFUSE);
+	test_assert(referral_settings_set(referral_plugin_setting_defs,
+		pool_datastack_create(), &set, "imap_referral_guests",
+		"no", &error) == 0);
+	test_assert(set.guests == REFERRAL_GUESTS_NO);
+	test_assert(referral_settings_set(referral_plugin_setting_defs,
+		pool_datastack_create(), &set, "imap_referral_login_address",
+		"yes", &error) == 0);
+	test_assert(set.login_address == 1);
+	for (def = referral_plugin_setting_defs; def->name != NULL; def++) {
+		test_assert(str_begins_with(def->name,
+				       REFERRAL_PLUGIN_SETTINGS_PREFIX));
+		test_assert(def->offset < sizeof(set));
+	}
+	test_end();
+}
+
+static void test_referral_plugin_settings_conf(void)
+{
+	static const char *const examples[] = { "imap_referral_server", NULL };
+
+	test_begin("referral plugin settings: example configuration");
+	unit_conf_check("imap-referral.conf.ext",
+			referral_plugin_setting_defs, examples);
+	test_end();
+}
+
+int main(void)
+{
+	static void (*const test_functions[])(void) = {
+		test_referral_plugin_settings_defaults,
+		test_referral_plugin_settings_set,
+		test_referral_plugin_settings_check,
+		test_referral_plugin_settings_defs,
+		test_referral_plugin_settings_conf,
+		NULL
+	};
+	return unit_run(test_functions);
+}
