@@ -37,6 +37,8 @@ int referral_settings_convert(const struct referral_raw_settings *raw,
 
 	referral_settings_init(settings, pool, set);
 	for (i = 0; settings[i].name != NULL; i++) {
+		if (strcmp(raw->values[i], settings[i].default_value) == 0)
+			continue;
 		if (referral_settings_set(settings, pool, set, settings[i].name,
 					  raw->values[i], error_r) < 0)
 			return -1;

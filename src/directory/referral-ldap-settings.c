@@ -25,48 +25,8 @@ static const char *const scope_choices[] = {
 	"base", "onelevel", "subtree", NULL
 };
 
-const struct referral_setting referral_ldap_setting_defs[] = {
-	DEF(STR, uris, .default_value = ""),
-	DEF(STR, bind_dn, .default_value = ""),
-	DEF(STR, password_file, .default_value = ""),
-	DEF_MSECS(timeout, .default_value = "2s", .min = 100, .max = 60*1000),
-	DEF(STR, base, .default_value = ""),
-	DEF(UINT, default_port, .default_value = "143",
-	    .min = 1, .max = 65535),
-
-	DEF(STR, home_base, .default_value = ""),
-	DEF(ENUM, home_scope, .default_value = "subtree",
-	    .choices = scope_choices),
-	DEF(STR, home_filter, .default_value = "(uid=%{user})"),
-	DEF(STR, home_attribute, .default_value = "mailHost"),
-	DEF_MSECS(home_ttl, .default_value = "60s", .max = WEEK_MSECS),
-	DEF_MSECS(home_negative_ttl, .default_value = "10s",
-		  .max = WEEK_MSECS),
-	DEF(UINT, home_cache_size, .default_value = "10000",
-	    .max = 10*1000*1000),
-
-	DEF(STR, mailbox_base, .default_value = ""),
-	DEF(ENUM, mailbox_scope, .default_value = "subtree",
-	    .choices = scope_choices),
-	/* People have homes, and may have home pages: neither is a mailbox. */
-	DEF(STR, mailbox_filter, .default_value =
-	    "(&(|(&(objectClass=labeledURIObject)(labeledURI=*))"
-	    "(&(objectClass=inetLocalMailRecipient)(mailHost=*)))"
-	    "(!(objectClass=person))(!(objectClass=posixAccount)))"),
-	DEF(STR, mailbox_uri_attribute, .default_value = "labeledURI"),
-	DEF(STR, mailbox_host_attribute, .default_value = "mailHost"),
-	DEF(STR, mailbox_name_attribute, .default_value = "cn"),
-	DEF_MSECS(mailbox_refresh, .default_value = "60s",
-		  .min = 1000, .max = WEEK_MSECS),
-	DEF(UINT, mailbox_page_size, .default_value = "500",
-	    .min = 1, .max = 100*1000),
-	DEF(UINT, mailbox_limit, .default_value = "100000",
-	    .min = 1, .max = 10*1000*1000),
-	{ .name = NULL }
-};
-
 static int
-uri_parse(struct referral_ldap_settings *set, pool_t pool, const char *str,
+uri_parse(pool_t pool, const char *str, ARRAY_TYPE(referral_ldap_uri) *uris,
 	  const char **error_r)
 {
 	struct referral_ldap_uri *uri;
@@ -84,7 +44,7 @@ uri_parse(struct referral_ldap_settings *set, pool_t pool, const char *str,
 			"in the path written as %%2F", str);
 		return -1;
 	}
-	uri = array_append_space(&set->parsed_uris);
+	uri = array_append_space(uris);
 	uri->uri = p_strdup(pool, str);
 	if (strcmp(desc->lud_scheme, "ldapi") == 0) {
 		uri->path = p_strdup(pool, desc->lud_host);
@@ -114,18 +74,29 @@ uri_parse(struct referral_ldap_settings *set, pool_t pool, const char *str,
 }
 
 static int
-uris_parse(struct referral_ldap_settings *set, pool_t pool,
+uris_parse(pool_t pool, const char *value, ARRAY_TYPE(referral_ldap_uri) *uris_r,
 	   const char **error_r)
 {
 	const char *const *uris;
 
-	p_array_init(&set->parsed_uris, pool, 2);
-	for (uris = t_strsplit_spaces(set->uris, " ,"); *uris != NULL; uris++) {
-		if (uri_parse(set, pool, *uris, error_r) < 0)
+	p_array_init(uris_r, pool, 2);
+	for (uris = t_strsplit_spaces(value, " ,"); *uris != NULL; uris++) {
+		if (uri_parse(pool, *uris, uris_r, error_r) < 0)
 			return -1;
 	}
-	if (array_count(&set->parsed_uris) == 0) {
-		*error_r = "referral_ldap_uris is not set: "
+	return 0;
+}
+
+static int
+uris_check(const char *name ATTR_UNUSED, const char *value,
+	   const char **error_r)
+{
+	ARRAY_TYPE(referral_ldap_uri) uris;
+
+	if (uris_parse(pool_datastack_create(), value, &uris, error_r) < 0)
+		return -1;
+	if (array_count(&uris) == 0) {
+		*error_r = "referral_ldap_uris is empty: "
 			"expected ldap://host[:port] or ldapi://path";
 		return -1;
 	}
@@ -137,12 +108,8 @@ base_check(const char *name, const char *base, const char **error_r)
 {
 	LDAPDN dn;
 
-	if (*base == '\0') {
-		*error_r = t_strdup_printf("%s is not set: "
-			"expected a DN such as dc=example,dc=org", name);
-		return -1;
-	}
-	if (ldap_str2dn(base, &dn, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS) {
+	if (*base == '\0' ||
+	    ldap_str2dn(base, &dn, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS) {
 		*error_r = t_strdup_printf("%s=%s: "
 			"expected a DN such as dc=example,dc=org", name, base);
 		return -1;
@@ -169,45 +136,88 @@ attribute_check(const char *name, const char *attribute, const char **error_r)
 	return 0;
 }
 
+static int
+user_filter_check(const char *name, const char *filter, const char **error_r)
+{
+	return referral_ldap_template_check(name, filter, TRUE, error_r);
+}
+
+static int
+filter_check(const char *name, const char *filter, const char **error_r)
+{
+	return referral_ldap_template_check(name, filter, FALSE, error_r);
+}
+
+const struct referral_setting referral_ldap_setting_defs[] = {
+	DEF(STR, uris, .default_value = "", .check = uris_check),
+	DEF(STR, bind_dn, .default_value = ""),
+	DEF(STR, password_file, .default_value = ""),
+	DEF_MSECS(timeout, .default_value = "2s", .min = 100, .max = 60*1000),
+	DEF(STR, base, .default_value = "", .check = base_check),
+	DEF(UINT, default_port, .default_value = "143",
+	    .min = 1, .max = 65535),
+
+	DEF(STR, home_base, .default_value = "", .check = base_check),
+	DEF(ENUM, home_scope, .default_value = "subtree",
+	    .choices = scope_choices),
+	DEF(STR, home_filter, .default_value = "(uid=%{user})",
+	    .check = user_filter_check),
+	DEF(STR, home_attribute, .default_value = "mailHost",
+	    .check = attribute_check),
+	DEF_MSECS(home_ttl, .default_value = "60s", .max = WEEK_MSECS),
+	DEF_MSECS(home_negative_ttl, .default_value = "10s",
+		  .max = WEEK_MSECS),
+	DEF(UINT, home_cache_size, .default_value = "10000",
+	    .max = 10*1000*1000),
+
+	DEF(STR, mailbox_base, .default_value = "", .check = base_check),
+	DEF(ENUM, mailbox_scope, .default_value = "subtree",
+	    .choices = scope_choices),
+	/* People have homes, and may have home pages: neither is a mailbox. */
+	DEF(STR, mailbox_filter, .default_value =
+	    "(&(|(&(objectClass=labeledURIObject)(labeledURI=*))"
+	    "(&(objectClass=inetLocalMailRecipient)(mailHost=*)))"
+	    "(!(objectClass=person))(!(objectClass=posixAccount)))",
+	    .check = filter_check),
+	DEF(STR, mailbox_uri_attribute, .default_value = "labeledURI",
+	    .check = attribute_check),
+	DEF(STR, mailbox_host_attribute, .default_value = "mailHost",
+	    .check = attribute_check),
+	DEF(STR, mailbox_name_attribute, .default_value = "cn",
+	    .check = attribute_check),
+	DEF_MSECS(mailbox_refresh, .default_value = "60s",
+		  .min = 1000, .max = WEEK_MSECS),
+	DEF(UINT, mailbox_page_size, .default_value = "500",
+	    .min = 1, .max = 100*1000),
+	DEF(UINT, mailbox_limit, .default_value = "100000",
+	    .min = 1, .max = 10*1000*1000),
+	{ .name = NULL }
+};
+
 int referral_ldap_settings_check(struct referral_ldap_settings *set,
 				 pool_t pool, const char **error_r)
 {
-	if (uris_parse(set, pool, error_r) < 0)
+	if (uris_parse(pool, set->uris, &set->parsed_uris, error_r) < 0)
 		return -1;
+	if (array_count(&set->parsed_uris) == 0) {
+		*error_r = "referral_ldap_uris is not set: "
+			"expected ldap://host[:port] or ldapi://path";
+		return -1;
+	}
 	if ((*set->bind_dn != '\0') != (*set->password_file != '\0')) {
 		*error_r = "expected both referral_ldap_bind_dn and "
 			"referral_ldap_password_file, or neither of them for "
 			"an anonymous bind";
 		return -1;
 	}
-
 	if (*set->home_base == '\0')
 		set->home_base = set->base;
 	if (*set->mailbox_base == '\0')
 		set->mailbox_base = set->base;
-	if ((set->base == set->home_base || set->base == set->mailbox_base) &&
-	    base_check("referral_ldap_base", set->base, error_r) < 0)
+	if (*set->home_base == '\0' || *set->mailbox_base == '\0') {
+		*error_r = "referral_ldap_base is not set: "
+			"expected a DN such as dc=example,dc=org";
 		return -1;
-	if (base_check("referral_ldap_home_base",
-		       set->home_base, error_r) < 0 ||
-	    base_check("referral_ldap_mailbox_base",
-		       set->mailbox_base, error_r) < 0)
-		return -1;
-
-	if (referral_ldap_template_check("referral_ldap_home_filter",
-					 set->home_filter, TRUE, error_r) < 0 ||
-	    referral_ldap_template_check("referral_ldap_mailbox_filter",
-					 set->mailbox_filter, FALSE,
-					 error_r) < 0)
-		return -1;
-	if (attribute_check("referral_ldap_home_attribute",
-			    set->home_attribute, error_r) < 0 ||
-	    attribute_check("referral_ldap_mailbox_uri_attribute",
-			    set->mailbox_uri_attribute, error_r) < 0 ||
-	    attribute_check("referral_ldap_mailbox_host_attribute",
-			    set->mailbox_host_attribute, error_r) < 0 ||
-	    attribute_check("referral_ldap_mailbox_name_attribute",
-			    set->mailbox_name_attribute, error_r) < 0)
-		return -1;
+	}
 	return 0;
 }

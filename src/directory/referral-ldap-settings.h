@@ -50,8 +50,8 @@ struct referral_ldap_settings {
 
 extern const struct referral_setting referral_ldap_setting_defs[];
 
-/* Check what concerns several settings or takes LDAP to understand, and fill in
-   the defaults that depend on others. Returns 0, or -1 with error_r, which
+/* Check what concerns several settings, and fill in the defaults that depend on
+   others. Returns 0, or -1 with error_r, which
    names the setting and says what is expected. */
 int referral_ldap_settings_check(struct referral_ldap_settings *set,
 				 pool_t pool, const char **error_r);

@@ -99,21 +99,12 @@ setting_set_enum(const struct referral_setting *setting, const char *value,
 	return -1;
 }
 
-int referral_settings_set(const struct referral_setting *settings,
-			  pool_t pool, void *set, const char *name,
-			  const char *value, const char **error_r)
+static int
+setting_set(const struct referral_setting *setting, pool_t pool, void *set,
+	    const char *value, const char **error_r)
 {
-	const struct referral_setting *setting;
-	void *field;
+	void *field = PTR_OFFSET(set, setting->offset);
 
-	setting = setting_find(settings, name);
-	if (setting == NULL) {
-		*error_r = t_strdup_printf("Unknown setting %s: "
-			"expected a setting such as %s", name,
-			setting_find_nearest(settings, name));
-		return -1;
-	}
-	field = PTR_OFFSET(set, setting->offset);
 	switch (setting->type) {
 	case REFERRAL_SETTING_TYPE_STR:
 		*(const char **)field = p_strdup(pool, value);
@@ -128,6 +119,25 @@ int referral_settings_set(const struct referral_setting *settings,
 	i_unreached();
 }
 
+int referral_settings_set(const struct referral_setting *settings,
+			  pool_t pool, void *set, const char *name,
+			  const char *value, const char **error_r)
+{
+	const struct referral_setting *setting;
+
+	setting = setting_find(settings, name);
+	if (setting == NULL) {
+		*error_r = t_strdup_printf("Unknown setting %s: "
+			"expected a setting such as %s", name,
+			setting_find_nearest(settings, name));
+		return -1;
+	}
+	if (setting->check != NULL &&
+	    setting->check(name, value, error_r) < 0)
+		return -1;
+	return setting_set(setting, pool, set, value, error_r);
+}
+
 void referral_settings_init(const struct referral_setting *settings,
 			    pool_t pool, void *set)
 {
@@ -135,8 +145,8 @@ void referral_settings_init(const struct referral_setting *settings,
 	const char *error;
 
 	for (setting = settings; setting->name != NULL; setting++) {
-		if (referral_settings_set(settings, pool, set, setting->name,
-					  setting->default_value, &error) < 0)
+		if (setting_set(setting, pool, set, setting->default_value,
+				&error) < 0)
 			i_panic("Default of %s", error);
 	}
 }

@@ -20,12 +20,17 @@ struct referral_setting {
 	enum referral_setting_type type;
 	/* Of the field in the settings struct. */
 	size_t offset;
-	/* As in a file, always valid. */
+	/* As in a file. Valid, but the check may refuse it where it stands for
+	   "not set". */
 	const char *default_value;
 	/* For numbers and times. */
 	unsigned int min, max;
 	/* For enums: ended by NULL. */
 	const char *const *choices;
+	/* For strings: NULL, or what looks closer at a value. Returns 0, or -1
+	   with error_r, which names the setting and says what is expected. */
+	int (*check)(const char *name, const char *value,
+		     const char **error_r);
 };
 
 /* Fill the struct with the defaults. */

@@ -246,8 +246,6 @@ def _values(value: str | bytes | list[str]) -> list[str | bytes]:
 
 @pytest.fixture
 def directory(sandbox: Sandbox) -> Iterator[Directory]:
-    # A test may have stopped it.
-    sandbox.start("ldap1")
     administrator = Directory(sandbox.env)
     yield administrator
     administrator.restore()
@@ -257,8 +255,9 @@ def directory(sandbox: Sandbox) -> Iterator[Directory]:
 
 def wait_until_as_before(sandbox: Sandbox) -> None:
     """Until the servers' caches have forgotten what a test has changed."""
+    servers = sandbox.status()
     for number in (1, 2, 3):
-        if not sandbox.status()[f"imap{number}"].up:
+        if not servers[f"imap{number}"].up:
             continue
         asked = Dict(sandbox, number=number)
         for user, home in (("alice", 1), ("bob", 2), ("dave", None)):

@@ -641,7 +641,6 @@ WRONG = {
     "no scheme": ("referral_ldap_uris = localhost", "ldap://"),
     "uri port": ("referral_ldap_uris = ldap://localhost:99999",
                  "ldap://|65535"),
-    "no uri": ("referral_ldap_uris =", "ldap://"),
     "scope": ("referral_ldap_home_scope = sideways", "subtree"),
     "filter": ("referral_ldap_home_filter = (uid=%{user}", "filter"),
     "filter variable": ("referral_ldap_home_filter = (uid=%{usr})",
@@ -650,7 +649,6 @@ WRONG = {
                              r"%\{user\}"),
     "mailbox filter": ("referral_ldap_mailbox_filter = cn=*)", "filter"),
     "attribute": ("referral_ldap_home_attribute = mail host", "attribute"),
-    "no base": ("referral_ldap_base =", "base|dc="),
 }
 
 
@@ -670,11 +668,16 @@ def test_wrong_settings_line(dicts: Dicts, log, line: str,
     assert re.search(expectation, message.partition(str(path))[2])
 
 
-@pytest.mark.parametrize("name", ["uris", "base"])
-def test_required_setting_is_missing(dicts: Dicts, log, name: str) -> None:
-    asked, path = dicts.take(**{name: None})
+@pytest.mark.parametrize("value", [None, ""], ids=["missing", "empty"])
+@pytest.mark.parametrize("name, expectation", [("uris", "ldap://"),
+                                               ("base", "dc=")])
+def test_required_setting_is_missing(dicts: Dicts, log, name: str,
+                                     expectation: str,
+                                     value: str | None) -> None:
+    asked, path = dicts.take(**{name: value})
     assert asked.fails("home", "bob")
-    assert f"referral_ldap_{name}" in log.wait(str(path))
+    message = log.wait(str(path))
+    assert f"referral_ldap_{name}" in message and expectation in message
 
 
 def test_settings_file_does_not_exist(dicts: Dicts, log) -> None:

@@ -253,6 +253,9 @@ def test_there_is_no_dict_process(sandbox: Sandbox, config: Config) -> None:
     config.edit(dovecot="service dict-async {\n  unix_listener dict-async {\n"
                 "    mode = 0\n  }\n}")
     expect_nobody_logs_in(sandbox)
+    # Nor does one of them wait for the other: auth must not block.
+    at_once(lambda user: expect_unavailable(sandbox, user, "PLAIN"),
+            ["alice", "bob", "carol", "dave"] * 4)
 
 
 def test_another_dict_answers(sandbox: Sandbox, config: Config) -> None:

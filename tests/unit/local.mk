@@ -39,7 +39,7 @@ endif
 TESTS = $(check_PROGRAMS)
 
 # For programs only: libraries have their own
-AM_LDFLAGS = -R $(dovecot_pkglibdir)
+AM_LDFLAGS = -R $(dovecotdir)
 LDADD = \
 	src/lib-referral/libreferral.la \
 	tests/unit/libunit.la \

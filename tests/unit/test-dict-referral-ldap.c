@@ -75,6 +75,14 @@ static struct dict *test_dict_create(struct referral_directory *dir)
 			.iterate_init = dict_referral_ldap_iterate_init,
 			.iterate = dict_referral_ldap_iterate,
 			.iterate_deinit = dict_referral_ldap_iterate_deinit,
+			.transaction_init = dict_referral_ldap_transaction_init,
+			.transaction_commit =
+				dict_referral_ldap_transaction_commit,
+			.transaction_rollback =
+				dict_referral_ldap_transaction_rollback,
+			.set = dict_referral_ldap_set,
+			.unset = dict_referral_ldap_unset,
+			.atomic_inc = dict_referral_ldap_atomic_inc,
 		}
 	};
 	struct dict *dict;
@@ -462,6 +470,44 @@ static void test_dict_referral_ldap_iterate_keeps_map(void)
 	test_dict_end();
 }
 
+/*
+ * Transactions
+ */
+
+static void test_commit_callback(const struct dict_commit_result *result,
+				 unsigned int *count)
+{
+	test_assert(result->ret == DICT_COMMIT_RET_FAILED);
+	test_assert(result->error != NULL);
+	*count += 1;
+}
+
+static void test_dict_referral_ldap_transaction(void)
+{
+	static const struct dict_op_settings set = { .username = "joe" };
+	struct dict_transaction_context *trans;
+	unsigned int count = 0;
+	const char *error = NULL;
+
+	test_dict_begin("dict referral-ldap: writing fails");
+	trans = dict_transaction_begin(test_dict, &set);
+	dict_set(trans, REFERRAL_KEY_HOME"bob", "imap://evil.example/");
+	dict_unset(trans, REFERRAL_KEY_HOME"bob");
+	dict_atomic_inc(trans, REFERRAL_KEY_HOME"bob", 1);
+	test_assert(dict_transaction_commit(&trans, &error) < 0);
+	test_assert(error != NULL);
+
+	trans = dict_transaction_begin(test_dict, &set);
+	dict_set(trans, REFERRAL_KEY_HOME"bob", "imap://evil.example/");
+	dict_transaction_commit_async(&trans, test_commit_callback, &count);
+	unit_wait(count == 1);
+
+	trans = dict_transaction_begin(test_dict, &set);
+	dict_set(trans, REFERRAL_KEY_HOME"bob", "imap://evil.example/");
+	dict_transaction_rollback(&trans);
+	test_dict_end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
@@ -473,6 +519,7 @@ int main(void)
 		test_dict_referral_ldap_iterate_fails,
 		test_dict_referral_ldap_iterate_abort,
 		test_dict_referral_ldap_iterate_keeps_map,
+		test_dict_referral_ldap_transaction,
 		NULL
 	};
 	return unit_run(test_functions);

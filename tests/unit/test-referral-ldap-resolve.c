@@ -9,6 +9,10 @@
 #include "referral-ldap-connection.h"
 #include "unit-ldap.h"
 
+#ifdef HAVE_DNS_CLIENT_PARAMETERS
+#  include "settings.h"
+#endif
+
 #include <unistd.h>
 
 /* Servers that have names, which Dovecot's dns-client process looks up for
@@ -30,6 +34,33 @@ static pool_t test_pool;
 static struct fake_dns test_dns;
 static struct fake_ldap *test_server;
 static struct referral_ldap_connection *test_conn;
+static struct event *test_parent_event;
+#ifdef HAVE_DNS_CLIENT_PARAMETERS
+static struct settings_simple test_set;
+#endif
+
+/* Where some of Dovecot's versions have the folder of the dns-client socket. */
+static void test_parent_event_init(void)
+{
+#ifdef HAVE_DNS_CLIENT_PARAMETERS
+	const char *const settings[] = {
+		"base_dir", unit_dir(), NULL
+	};
+
+	settings_simple_init(&test_set, settings);
+	test_parent_event = event_create(test_set.event);
+#else
+	test_parent_event = event_create(NULL);
+#endif
+}
+
+static void test_parent_event_deinit(void)
+{
+	event_unref(&test_parent_event);
+#ifdef HAVE_DNS_CLIENT_PARAMETERS
+	settings_simple_deinit(&test_set);
+#endif
+}
 
 static void fake_dns_disconnect(struct fake_dns *dns)
 {
@@ -120,7 +151,9 @@ test_resolve_begin(const char *name, bool both, const char *timeout)
 		uris = t_strconcat(uris, " ", test_server->uri, NULL);
 	set = unit_ldap_settings(test_pool, "uris", uris,
 				 "timeout", timeout, NULL);
-	test_conn = referral_ldap_connection_init(set, unit_dir(), NULL);
+	test_parent_event_init();
+	test_conn = referral_ldap_connection_init(set, unit_dir(),
+						  test_parent_event);
 }
 
 static void test_resolve_end(void)
@@ -129,6 +162,7 @@ static void test_resolve_end(void)
 		referral_ldap_connection_deinit(&test_conn);
 	fake_ldap_deinit(&test_server);
 	fake_dns_deinit(&test_dns);
+	test_parent_event_deinit();
 	/* logs leaks, which are errors */
 	io_loop_destroy(&test_ioloop);
 	pool_unref(&test_pool);

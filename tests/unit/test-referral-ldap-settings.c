@@ -255,6 +255,15 @@ static void test_referral_ldap_settings_uris(void)
 	test_end();
 }
 
+static bool
+settings_set(struct referral_ldap_settings *set, const char *name,
+	     const char *value, const char **error_r)
+{
+	return referral_settings_set(referral_ldap_setting_defs,
+				     pool_datastack_create(), set, name, value,
+				     error_r) == 0;
+}
+
 static void test_referral_ldap_settings_bases(void)
 {
 	static const struct {
@@ -283,11 +292,14 @@ static void test_referral_ldap_settings_bases(void)
 	for (i = 0; i < N_ELEMENTS(tests); i++) {
 		referral_settings_init(referral_ldap_setting_defs, pool, &set);
 		set.uris = DEFAULT_URI;
-		set.base = tests[i].base;
-		set.home_base = tests[i].home_base;
-		set.mailbox_base = tests[i].mailbox_base;
 		error = "";
-		ret = referral_ldap_settings_check(&set, pool, &error);
+		ret = -1;
+		if (settings_set(&set, P"base", tests[i].base, &error) &&
+		    settings_set(&set, P"home_base", tests[i].home_base,
+				 &error) &&
+		    settings_set(&set, P"mailbox_base", tests[i].mailbox_base,
+				 &error))
+			ret = referral_ldap_settings_check(&set, pool, &error);
 		test_assert_idx(ret == (tests[i].error == NULL ? 0 : -1), i);
 		if (tests[i].error != NULL) {
 			test_assert_idx(strstr(error, tests[i].error) == error,

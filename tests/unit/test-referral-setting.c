@@ -11,9 +11,19 @@ struct test_settings {
 	unsigned int wait_msecs;
 	unsigned int color;
 	unsigned int any;
+	const char *even;
 };
 
 static const char *const color_choices[] = { "red", "green", "blue", NULL };
+
+static int even_check(const char *name, const char *value,
+		      const char **error_r)
+{
+	if (strlen(value) % 2 == 0)
+		return 0;
+	*error_r = t_strdup_printf("%s=%s: expected pairs", name, value);
+	return -1;
+}
 
 static const struct referral_setting test_settings[] = {
 	{ "test_name", REFERRAL_SETTING_TYPE_STR,
@@ -30,6 +40,9 @@ static const struct referral_setting test_settings[] = {
 	{ "test_any", REFERRAL_SETTING_TYPE_UINT,
 	  offsetof(struct test_settings, any), .default_value = "0",
 	  .min = 0, .max = UINT_MAX },
+	{ "test_even", REFERRAL_SETTING_TYPE_STR,
+	  offsetof(struct test_settings, even), .default_value = "",
+	  .check = even_check },
 	{ .name = NULL }
 };
 
@@ -45,6 +58,7 @@ static void test_referral_settings_init(void)
 	test_assert(set.wait_msecs == 2000);
 	test_assert(set.color == 1);
 	test_assert(set.any == 0);
+	test_assert_strcmp(set.even, "");
 	test_end();
 }
 
@@ -54,22 +68,23 @@ static void test_referral_settings_set(void)
 		const char *name, *value;
 		struct test_settings set;
 	} tests[] = {
-		{ "test_name", "joe", { "joe", 5, 2000, 1, 0 } },
-		{ "test_name", "", { "", 5, 2000, 1, 0 } },
+		{ "test_name", "joe", { "joe", 5, 2000, 1, 0, NULL } },
+		{ "test_name", "", { "", 5, 2000, 1, 0, NULL } },
 		{ "test_name", " \xff=#\"\\ ",
-		  { " \xff=#\"\\ ", 5, 2000, 1, 0 } },
-		{ "test_count", "1", { "nobody", 1, 2000, 1, 0 } },
-		{ "test_count", "65535", { "nobody", 65535, 2000, 1, 0 } },
-		{ "test_any", "0", { "nobody", 5, 2000, 1, 0 } },
+		  { " \xff=#\"\\ ", 5, 2000, 1, 0, NULL } },
+		{ "test_count", "1", { "nobody", 1, 2000, 1, 0, NULL } },
+		{ "test_count", "65535", { "nobody", 65535, 2000, 1, 0, NULL } },
+		{ "test_any", "0", { "nobody", 5, 2000, 1, 0, NULL } },
 		{ "test_any", "4294967295", { "nobody", 5, 2000, 1,
 		  UINT_MAX } },
-		{ "test_wait", "100ms", { "nobody", 5, 100, 1, 0 } },
-		{ "test_wait", "2500ms", { "nobody", 5, 2500, 1, 0 } },
-		{ "test_wait", "3s", { "nobody", 5, 3000, 1, 0 } },
-		{ "test_wait", "3 secs", { "nobody", 5, 3000, 1, 0 } },
-		{ "test_wait", "1m", { "nobody", 5, 60000, 1, 0 } },
-		{ "test_color", "red", { "nobody", 5, 2000, 0, 0 } },
-		{ "test_color", "blue", { "nobody", 5, 2000, 2, 0 } },
+		{ "test_wait", "100ms", { "nobody", 5, 100, 1, 0, NULL } },
+		{ "test_wait", "2500ms", { "nobody", 5, 2500, 1, 0, NULL } },
+		{ "test_wait", "3s", { "nobody", 5, 3000, 1, 0, NULL } },
+		{ "test_wait", "3 secs", { "nobody", 5, 3000, 1, 0, NULL } },
+		{ "test_wait", "1m", { "nobody", 5, 60000, 1, 0, NULL } },
+		{ "test_color", "red", { "nobody", 5, 2000, 0, 0, NULL } },
+		{ "test_color", "blue", { "nobody", 5, 2000, 2, 0, NULL } },
+		{ "test_even", "ab", { "nobody", 5, 2000, 1, 0, "ab" } },
 	};
 	struct test_settings set;
 	const char *error;
@@ -87,6 +102,8 @@ static void test_referral_settings_set(void)
 		test_assert_idx(set.wait_msecs == tests[i].set.wait_msecs, i);
 		test_assert_idx(set.color == tests[i].set.color, i);
 		test_assert_idx(set.any == tests[i].set.any, i);
+		test_assert_strcmp_idx(set.even, tests[i].set.even == NULL ?
+				       "" : tests[i].set.even, i);
 	}
 	test_end();
 }
@@ -135,6 +152,7 @@ static void test_referral_settings_set_bad(void)
 		{ "test_color", "Red", color_error },
 		{ "test_color", "1", color_error },
 		{ "test_color", "red green", color_error },
+		{ "test_even", "abc", "expected pairs" },
 	};
 	struct test_settings set;
 	const char *error;
@@ -154,6 +172,7 @@ static void test_referral_settings_set_bad(void)
 	test_assert_strcmp(set.name, "nobody");
 	test_assert(set.count == 5 && set.wait_msecs == 2000 &&
 		    set.color == 1 && set.any == 0);
+	test_assert_strcmp(set.even, "");
 	test_end();
 }
 

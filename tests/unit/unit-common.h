@@ -28,7 +28,8 @@ void unit_wait_end(struct unit_wait *wait);
 /* Run the current ioloop for a while: for those who ask again and again. */
 void unit_run_msecs(unsigned int msecs);
 
-/* The milliseconds since the event loop was at this time. */
+/* The milliseconds since the event loop was at this time. Its timeouts are not
+   exact: they may come some milliseconds early. */
 unsigned int unit_msecs_since(const struct timeval *start);
 
 /* A folder of this process for sockets and files, with a short name, as those
