@@ -96,7 +96,7 @@ uris_check(const char *name ATTR_UNUSED, const char *value,
 	if (uris_parse(pool_datastack_create(), value, &uris, error_r) < 0)
 		return -1;
 	if (array_count(&uris) == 0) {
-		*error_r = "referral_ldap_uris is empty: "
+		*error_r = "referral_ldap_uris is not set: "
 			"expected ldap://host[:port] or ldapi://path";
 		return -1;
 	}
@@ -108,14 +108,25 @@ base_check(const char *name, const char *base, const char **error_r)
 {
 	LDAPDN dn;
 
-	if (*base == '\0' ||
-	    ldap_str2dn(base, &dn, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS) {
+	if (*base == '\0') {
+		*error_r = t_strdup_printf("%s is not set: "
+			"expected a DN such as dc=example,dc=org", name);
+		return -1;
+	}
+	if (ldap_str2dn(base, &dn, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS) {
 		*error_r = t_strdup_printf("%s=%s: "
 			"expected a DN such as dc=example,dc=org", name, base);
 		return -1;
 	}
 	ldap_dnfree(dn);
 	return 0;
+}
+
+/* Empty means referral_ldap_base. */
+static int
+other_base_check(const char *name, const char *base, const char **error_r)
+{
+	return *base == '\0' ? 0 : base_check(name, base, error_r);
 }
 
 static int
@@ -157,7 +168,8 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 	DEF(UINT, default_port, .default_value = "143",
 	    .min = 1, .max = 65535),
 
-	DEF(STR, home_base, .default_value = "", .check = base_check),
+	DEF(STR, home_base, .default_value = "",
+	    .check = other_base_check),
 	DEF(ENUM, home_scope, .default_value = "subtree",
 	    .choices = scope_choices),
 	DEF(STR, home_filter, .default_value = "(uid=%{user})",
@@ -170,7 +182,8 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 	DEF(UINT, home_cache_size, .default_value = "10000",
 	    .max = 10*1000*1000),
 
-	DEF(STR, mailbox_base, .default_value = "", .check = base_check),
+	DEF(STR, mailbox_base, .default_value = "",
+	    .check = other_base_check),
 	DEF(ENUM, mailbox_scope, .default_value = "subtree",
 	    .choices = scope_choices),
 	/* People have homes, and may have home pages: neither is a mailbox. */

@@ -51,18 +51,13 @@ def test_wrong_plugin_setting(sandbox: Sandbox, config: Config, log: Log,
                     expectation)
 
 
-@pytest.mark.parametrize("name, value, expectation", [
-    ("referral_ldap_colour", "red", "[Uu]nknown"),
-    ("referral_ldap_timeout", "soon", r"\bms\b|second"),
-    ("referral_ldap_uris", "http://localhost", "ldap://"),
-], ids=["unknown setting", "time", "uri"])
-def test_wrong_ldap_setting(sandbox: Sandbox, config: Config, log: Log,
-                            name: str, value: str, expectation: str) -> None:
-    """All the others: see the dict driver."""
+def test_wrong_ldap_setting(sandbox: Sandbox, config: Config,
+                            log: Log) -> None:
+    """One of them; all the others: see the dict driver."""
     sandbox.stop("imap1")
-    config.write(ldap={name: value})
-    expect_no_start(sandbox, log, config.ldap, f"{name} = {value}",
-                    expectation)
+    config.write(ldap={"referral_ldap_timeout": "soon"})
+    expect_no_start(sandbox, log, config.ldap,
+                    "referral_ldap_timeout = soon", r"\bms\b|second")
 
 
 def test_ldap_settings_file_does_not_exist(sandbox: Sandbox, config: Config,
