@@ -14,8 +14,7 @@ imap_referral_settings_check(void *raw, pool_t pool, const char **error_r)
 	struct referral_plugin_settings set;
 
 	return referral_settings_convert(raw, referral_plugin_setting_defs,
-					 pool, &set, error_r) == 0 &&
-		referral_plugin_settings_check(&set, error_r) == 0;
+					 pool, &set, error_r) == 0;
 }
 
 struct setting_parser_info imap_referral_setting_parser_info = {

@@ -20,6 +20,9 @@
 struct imap_referral_mailbox {
 	union mailbox_module_context module_ctx;
 	struct timeval local_until;
+	/* Opened for what the mailbox list index wants to know, which is asked
+	   about every mailbox that is here: no command has named it. */
+	bool opening_for_index;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(imap_referral_mailbox_module,
@@ -34,7 +37,7 @@ static int imap_referral_mailbox_check(struct mailbox *box)
 	const char *response;
 	int ret;
 
-	if (box->opened ||
+	if (box->opened || rbox->opening_for_index ||
 	    timeval_cmp(&ioloop_timeval, &rbox->local_until) < 0)
 		return 0;
 
@@ -62,14 +65,26 @@ static int imap_referral_mailbox_open(struct mailbox *box)
 	return rbox->module_ctx.super.open(box);
 }
 
+/* The mailbox whose children a namespace has: the prefix without the
+   separator. */
+static bool is_namespace_root(struct mailbox *box)
+{
+	const struct mail_namespace *ns = box->list->ns;
+
+	return ns->prefix_len > 0 && strlen(box->vname) == ns->prefix_len - 1 &&
+		strncmp(box->vname, ns->prefix, ns->prefix_len - 1) == 0;
+}
+
 static int
 imap_referral_mailbox_exists(struct mailbox *box, bool auto_boxes,
 			     enum mailbox_existence *existence_r)
 {
 	struct imap_referral_mailbox *rbox = IMAP_REFERRAL_MAILBOX_CONTEXT(box);
 
-	/* INBOX always exists: plain LIST relies on it. */
-	if (!box->inbox_any && imap_referral_mailbox_check(box) < 0)
+	/* Plain LIST asks whether these exist, and has nothing to do with the
+	   directory. */
+	if (!box->inbox_any && !is_namespace_root(box) &&
+	    imap_referral_mailbox_check(box) < 0)
 		return -1;
 	return rbox->module_ctx.super.exists(box, auto_boxes, existence_r);
 }
@@ -93,10 +108,13 @@ imap_referral_mailbox_get_metadata(struct mailbox *box,
 				   struct mailbox_metadata *metadata_r)
 {
 	struct imap_referral_mailbox *rbox = IMAP_REFERRAL_MAILBOX_CONTEXT(box);
+	int ret;
 
-	if (imap_referral_mailbox_check(box) < 0)
-		return -1;
-	return rbox->module_ctx.super.get_metadata(box, items, metadata_r);
+	/* STATUS, the one command that comes here, asks get_status() first. */
+	rbox->opening_for_index = TRUE;
+	ret = rbox->module_ctx.super.get_metadata(box, items, metadata_r);
+	rbox->opening_for_index = FALSE;
+	return ret;
 }
 
 static int

@@ -3,9 +3,15 @@
 #include "lib.h"
 #include "ioloop.h"
 #include "llist.h"
+#include "time-util.h"
 #include "dict-private.h"
 #include "referral-dict.h"
 #include "referral-lookup.h"
+
+/* Connecting to a socket that nobody listens to makes Dovecot's dict client
+   block for up to a second. If it has done so, do not try again for a while. */
+#define REFERRAL_CLIENT_BLOCKED_MSECS 100
+#define REFERRAL_CLIENT_RETRY_MSECS 2000
 
 struct referral_client {
 	char *base_dir;
@@ -14,6 +20,9 @@ struct referral_client {
 
 	/* NULL if not open */
 	struct dict *dict;
+	/* Until then lookups fail at once, with this error. */
+	struct timeval retry_at;
+	char *retry_error;
 	/* Lookups whose callback is still to be called. */
 	struct referral_lookup *lookups;
 };
@@ -29,6 +38,10 @@ struct referral_lookup {
 	struct timeout *to;
 	referral_lookup_callback_t *callback;
 	void *context;
+
+	/* While it is handed to the dict. */
+	struct timeval send_time;
+	bool sending;
 };
 
 struct referral_client *
@@ -83,6 +96,34 @@ static void referral_lookup_timeout(struct referral_lookup *lookup)
 		lookup->client->timeout_msecs));
 }
 
+/* The lookup has failed before it was sent. */
+static void
+referral_client_check_blocked(struct referral_lookup *lookup,
+			      const char *error)
+{
+	struct referral_client *client = lookup->client;
+	struct timeval now;
+
+	i_gettimeofday(&now);
+	if (timeval_diff_msecs(&now, &lookup->send_time) <
+	    REFERRAL_CLIENT_BLOCKED_MSECS)
+		return;
+	i_free(client->retry_error);
+	client->retry_error = i_strdup(error);
+	client->retry_at = now;
+	timeval_add_msecs(&client->retry_at, REFERRAL_CLIENT_RETRY_MSECS);
+}
+
+static bool referral_client_may_try(struct referral_client *client)
+{
+	struct timeval now;
+
+	if (client->retry_error == NULL)
+		return TRUE;
+	i_gettimeofday(&now);
+	return timeval_cmp(&now, &client->retry_at) >= 0;
+}
+
 static void
 referral_lookup_dict_callback(const struct dict_lookup_result *dict_result,
 			      struct referral_lookup *lookup)
@@ -93,6 +134,8 @@ referral_lookup_dict_callback(const struct dict_lookup_result *dict_result,
 		.error = dict_result->error,
 	};
 
+	if (lookup->sending && dict_result->ret < 0)
+		referral_client_check_blocked(lookup, dict_result->error);
 	if (lookup->callback != NULL)
 		referral_lookup_finish(lookup, &result);
 	referral_lookup_unref(lookup);
@@ -139,9 +182,18 @@ void referral_client_lookup_async(struct referral_client *client,
 		referral_lookup_fail(lookup, error);
 		return;
 	}
-	lookup->refcount++;
+	if (!referral_client_may_try(client)) {
+		referral_lookup_fail(lookup, t_strdup(client->retry_error));
+		return;
+	}
+	/* one reference is the dict's, one is ours until it has returned */
+	lookup->refcount += 2;
+	lookup->sending = TRUE;
+	i_gettimeofday(&lookup->send_time);
 	dict_lookup_async(client->dict, &set, key,
 			  referral_lookup_dict_callback, lookup);
+	lookup->sending = FALSE;
+	referral_lookup_unref(lookup);
 }
 
 struct referral_lookup_sync {
@@ -219,6 +271,7 @@ void referral_client_deinit(struct referral_client **_client)
 	if (client->dict != NULL)
 		referral_client_close(client);
 	event_unref(&client->event);
+	i_free(client->retry_error);
 	i_free(client->base_dir);
 	i_free(client);
 }

@@ -13,9 +13,34 @@ static const char *const no_home_choices[] = { "local", "refuse", NULL };
 static const char *const bool_choices[] = { "no", "yes", NULL };
 static const char *const guests_choices[] = { "auto", "no", NULL };
 
+/* An empty server is this host's own name: nothing to check here. */
+static int
+self_check(const char *server, const char *aliases, const char **error_r)
+{
+	struct referral_self *self;
+
+	return referral_self_init(pool_datastack_create(),
+				  *server == '\0' ? "localhost" : server,
+				  aliases, &self, error_r);
+}
+
+static int
+server_check(const char *name ATTR_UNUSED, const char *value,
+	     const char **error_r)
+{
+	return self_check(value, "", error_r);
+}
+
+static int
+aliases_check(const char *name ATTR_UNUSED, const char *value,
+	      const char **error_r)
+{
+	return self_check("", value, error_r);
+}
+
 const struct referral_setting referral_plugin_setting_defs[] = {
-	DEF(STR, server, .default_value = ""),
-	DEF(STR, aliases, .default_value = ""),
+	DEF(STR, server, .default_value = "", .check = server_check),
+	DEF(STR, aliases, .default_value = "", .check = aliases_check),
 	{ "imap_referral_timeout", REFERRAL_SETTING_TYPE_MSECS,
 	  offsetof(struct referral_plugin_settings, timeout_msecs),
 	  .default_value = "2500ms", .min = 100, .max = 60*1000 },
@@ -27,14 +52,3 @@ const struct referral_setting referral_plugin_setting_defs[] = {
 	DEF(STR, mailboxes, .default_value = ""),
 	{ .name = NULL }
 };
-
-int referral_plugin_settings_check(const struct referral_plugin_settings *set,
-				   const char **error_r)
-{
-	struct referral_self *self;
-
-	/* This host's name may be wrong for us where we are only read. */
-	return referral_self_init(pool_datastack_create(),
-				  *set->server == '\0' ? "localhost" :
-				  set->server, set->aliases, &self, error_r);
-}

@@ -34,9 +34,4 @@ struct referral_plugin_settings {
 
 extern const struct referral_setting referral_plugin_setting_defs[];
 
-/* Check what takes more than the table to understand. Returns 0, or -1 with
-   error_r, which names the setting and says what is expected. */
-int referral_plugin_settings_check(const struct referral_plugin_settings *set,
-				   const char **error_r);
-
 #endif

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import ldap3
 import pytest
 
+import dovecot
 from sandbox import Dict, Log, Sandbox, set_line, wait_for
 from taps import DictTap, LdapTap
 
@@ -293,9 +295,9 @@ def dict_tap(sandbox: Sandbox, config: Config) -> Iterator[DictTap]:
     yet to be restarted with it, by config.edit()."""
     relay = DictTap(Path(sandbox.env["SANDBOX_DIR"]) / "dict-tap",
                     sandbox.env["DICT_SOCKET1"])
-    config.write(dovecot="dict {\n"
-                 f"  imap_referral = proxy:{relay.path}:behind_the_tap\n"
-                 f"  behind_the_tap = referral-ldap:{config.ldap}\n}}")
+    config.write(dovecot=dovecot.ldap_dict("behind_the_tap", config.ldap)
+                 + dovecot.proxy_dict("imap_referral", relay.path,
+                                      "behind_the_tap"))
     yield relay
     config.restore()
     relay.close()
@@ -312,30 +314,60 @@ class Dicts:
 
     def __init__(self, sandbox: Sandbox, config: Config) -> None:
         self._sandbox = sandbox
+        self._config = config
         self._numbers = iter(range(self.COUNT))
         self._paths = [config.ldap.with_name(f"case{number}.conf.ext")
                        for number in range(self.COUNT)]
-        owner = config.ldap.stat()
         for path in self._paths:
-            # As readable for dict-async as the one it stands for.
-            shutil.copy(config.ldap, path)
-            os.chown(path, owner.st_uid, owner.st_gid)
-        config.edit(dovecot="dict {\n" + "".join(
-            f"  case{number} = referral-ldap:{path}\n"
-            for number, path in enumerate(self._paths)) + "}")
+            self._write_default(path)
+        config.edit(dovecot="".join(
+            dovecot.ldap_dict(f"case{number}", path)
+            for number, path in enumerate(self._paths)))
+
+    def _write_default(self, path: Path) -> None:
+        # As readable for dict-async as the one it stands for.
+        owner = self._config.ldap.stat()
+        shutil.copy(self._config.ldap, path)
+        os.chown(path, owner.st_uid, owner.st_gid)
 
     def make(self, **settings: str | None) -> Dict:
         """A dict with the sandbox's settings but for these; names are given
         without `referral_ldap_`."""
-        return self.take(**settings)[0]
+        asked, _ = self.take(**settings)
+        self.reload()
+        return asked
 
     def take(self, **settings: str | None) -> tuple[Dict, Path]:
-        """The same, with the path of its settings file."""
+        """The same before reload(), with the path of its settings file."""
         number = next(self._numbers)
         path = self._paths[number]
         for name, value in settings.items():
             set_line(path, f"referral_ldap_{name}", value)
         return Dict(self._sandbox, f"case{number}"), path
+
+    def reload(self) -> None:
+        """2.4 reads these files with its own configuration, 2.3's driver
+        when it is asked for the first time."""
+        if dovecot.IS_2_3:
+            return
+        before = self._sandbox.dict_pids()
+        os.kill(self._sandbox.status()["imap1"].pid, signal.SIGHUP)
+        wait_for(lambda: set(self._sandbox.dict_pids()) - set(before))
+
+    def complaint(self, asked: Dict, path: Path, log: Log) -> str:
+        """What the administrator reads who has written wrong settings."""
+        if dovecot.IS_2_3:
+            assert asked.fails("home", "bob")
+            return log.wait(str(path))
+        config = path.with_suffix(".conf")
+        config.write_text(dovecot.HEAD + dovecot.ldap_dict("test", path))
+        done = self._sandbox.run("run", "imap1", "doveconf", "-c", config,
+                                 check=False)
+        # The next reload() is for another test.
+        self._write_default(path)
+        config.unlink()
+        assert "Fatal: " in done
+        return done
 
     def remove(self) -> None:
         for path in self._paths:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import dovecot
 from wire import Imap, Reply
 
 TOP = Path(__file__).resolve().parents[2]
@@ -205,17 +206,17 @@ class Sandbox:
 
     # --- the dict
 
-    def dict_uri(self, name: str = "imap_referral", number: int = 1) -> str:
-        return f"proxy:{self.env[f'DICT_SOCKET{number}']}:{name}"
-
-    def doveadm_dict(self, *args: str | bytes) -> subprocess.Popen[bytes]:
-        # With a configuration of its own: the URI says all, and what a test
-        # has done to a server's configuration shall not matter here.
-        config = Path(self.env["SANDBOX_DIR"]) / "doveadm.conf"
-        if not config.exists():
-            config.write_text("log_path = /dev/stderr\nssl = no\n")
+    def doveadm_dict(self, command: str, *args: str | bytes,
+                     user: str = "alice", name: str = "imap_referral",
+                     number: int = 1) -> subprocess.Popen[bytes]:
+        """`doveadm dict` with a dict of a server."""
+        text, target = dovecot.doveadm_dict(self.env[f"DICT_SOCKET{number}"],
+                                            name)
+        config = Path(self.env["SANDBOX_DIR"]) / f"doveadm-{number}-{name}"
+        config.write_text(text)
         return subprocess.Popen(
-            ["doveadm", "-c", config, "-f", "tab", "dict", *args],
+            ["doveadm", "-c", config, "-f", "tab", "dict", command,
+             "-u", user, target, *args],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -253,12 +254,12 @@ class Dict:
     def __init__(self, sandbox: Sandbox, name: str = "imap_referral",
                  number: int = 1) -> None:
         self._sandbox = sandbox
-        self._uri = sandbox.dict_uri(name, number)
+        self._dict = {"name": name, "number": number}
 
     def start(self, kind: str, name: str | bytes,
               user: str = "alice") -> Lookup:
         return Lookup(self._sandbox.doveadm_dict(
-            "get", "-u", user, self._uri, dict_key(kind, name)))
+            "get", dict_key(kind, name), user=user, **self._dict))
 
     def get(self, kind: str, name: str | bytes,
             user: str = "alice") -> str | None:
@@ -288,8 +289,7 @@ class Dict:
     def mailboxes(self) -> dict[str, str]:
         """All rows, by mailbox name."""
         process = self._sandbox.doveadm_dict(
-            "iter", "-u", "alice", self._uri,
-            "shared/imap-referral/mailbox/")
+            "iter", "shared/imap-referral/mailbox/", **self._dict)
         out, err = process.communicate(timeout=DEADLINE_SECS * 2)
         if process.returncode != 0:
             raise DictFailure(err.decode(errors="replace"))

@@ -16,6 +16,8 @@ SOURCE = Path(__file__).with_name("cclient.c")
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not Path("/usr/include/c-client/c-client.h").exists():
+        pytest.skip("there is no c-client library, as in Debian 13")
     path = tmp_path_factory.mktemp("cclient") / "cclient"
     subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", path,
                     SOURCE, "-lc-client"], check=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import dovecot
 from conftest import Config, Directory
 from sandbox import ANSWER_SECS, Dict, Sandbox, at_once, short, wait_for
 from wire import LOGINS, Imap, Reply, b64
@@ -264,7 +265,7 @@ def test_another_dict_answers(sandbox: Sandbox, config: Config) -> None:
                      "imap://imap3.example.org/\n")
     table.chmod(0o644)
     try:
-        config.edit(dovecot=f"dict {{\n  imap_referral = file:{table}\n}}")
+        config.edit(dovecot=dovecot.file_dict("imap_referral", table))
         expect_referral(sandbox.login("dave"), "dave", "PLAIN",
                         "imap3.example.org")
         # Not found.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import dovecot
 from conftest import Config
 from sandbox import Log, Sandbox
 from wire import Imap
@@ -26,8 +27,9 @@ def expect_no_start(sandbox: Sandbox, log: Log, path: Path, line: str,
                 assert client.login("bob", sandbox.password).status != "OK"
         except (OSError, EOFError):
             pass
-    assert re.search(rf"{re.escape(str(path))}\D{{1,10}}{number}\b", message)
-    assert re.search(expectation, message.partition(str(path))[2])
+    place = re.search(dovecot.place_of_setting(path, number,
+                                               line.split()[0]), message)
+    assert place and re.search(expectation, message[place.end():])
 
 
 PLUGIN_WRONG = {
@@ -64,7 +66,7 @@ def test_ldap_settings_file_does_not_exist(sandbox: Sandbox, config: Config,
                                            log: Log) -> None:
     sandbox.stop("imap1")
     # For the sandbox, which would make a missing one anew.
-    config.write(dovecot="dict {\n  imap_referral = "
-                 "referral-ldap:/no/such/file.conf.ext\n}")
+    path = Path("/no/such/file.conf.ext")
+    config.write(dovecot=dovecot.ldap_dict("imap_referral", path))
     with sandbox.starting("imap1"):
-        assert "/no/such/file.conf.ext" in log.wait("Fatal: ")
+        assert dovecot.complaint_of_missing_file(path) in log.wait("Fatal: ")

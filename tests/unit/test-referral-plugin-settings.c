@@ -89,16 +89,24 @@ static void test_referral_plugin_settings_check(void)
 	struct referral_plugin_settings set;
 	const char *error;
 	unsigned int i;
+	int ret;
 
 	test_begin("referral plugin settings: check");
 	referral_settings_init(referral_plugin_setting_defs,
 			       pool_datastack_create(), &set);
 	for (i = 0; i < N_ELEMENTS(tests); i++) {
-		set.server = tests[i].server;
-		set.aliases = tests[i].aliases;
 		error = NULL;
-		test_assert_idx(referral_plugin_settings_check(&set, &error) ==
-				(tests[i].error == NULL ? 0 : -1), i);
+		ret = referral_settings_set(referral_plugin_setting_defs,
+			pool_datastack_create(), &set, "imap_referral_server",
+			tests[i].server, &error);
+		if (ret == 0) {
+			ret = referral_settings_set(
+				referral_plugin_setting_defs,
+				pool_datastack_create(), &set,
+				"imap_referral_aliases", tests[i].aliases,
+				&error);
+		}
+		test_assert_idx(ret == (tests[i].error == NULL ? 0 : -1), i);
 		test_assert_idx(tests[i].error == NULL || (error != NULL &&
 			str_begins_with(error, tests[i].error)), i);
 	}

@@ -1,0 +1,73 @@
+"""What Dovecot 2.3 and 2.4 want written differently."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+VERSION = subprocess.run(["dovecot", "--version"], stdout=subprocess.PIPE,
+                         text=True, check=True).stdout.split()[0]
+IS_2_3 = VERSION.startswith("2.3.")
+
+# How a configuration begins.
+HEAD = "" if IS_2_3 else ("dovecot_config_version = 2.4.0\n"
+                          "dovecot_storage_version = 2.4.0\n")
+
+
+def _dict(name: str, uri: str, settings: str) -> str:
+    if IS_2_3:
+        return f"dict {{\n  {name} = {uri}\n}}\n"
+    return f"dict_server {{\n  dict {name} {{\n{settings}\n  }}\n}}\n"
+
+
+def ldap_dict(name: str, path: Path) -> str:
+    """Configuration of a dict with our driver and a settings file."""
+    return _dict(name, f"referral-ldap:{path}",
+                 f"driver = referral-ldap\n!include {path}")
+
+
+def file_dict(name: str, path: Path) -> str:
+    return _dict(name, f"file:{path}", f"driver = file\nfile_path = {path}")
+
+
+def proxy_dict(name: str, socket: Path, target: str) -> str:
+    """A dict that asks the dict of the name `target` at another socket."""
+    return _dict(name, f"proxy:{socket}:{target}",
+                 f"driver = proxy\nproxy_name = {target}\n"
+                 f"proxy_socket_path = {socket}")
+
+
+def doveadm_dict(socket: str, name: str) -> tuple[str, str]:
+    """A configuration for doveadm, and what its command `dict` then takes
+    for the dict of this name at the socket. It says all: what a test has done
+    to a server's configuration shall not matter."""
+    config = HEAD + "log_path = /dev/stderr\nssl = no\n"
+    if IS_2_3:
+        return config, f"proxy:{socket}:{name}"
+    # Any setting that has a dict in it.
+    return (f"{config}mail_attribute {{\n  dict proxy {{\n"
+            f"    name = {name}\n    socket_path = {socket}\n  }}\n}}\n",
+            "mail_attribute")
+
+
+def place_of_setting(path: Path, line: int, name: str) -> str:
+    """How a message says where the wrong setting is, as a pattern. 2.4 checks
+    values when it has read all files: then there is only the name."""
+    place = rf"{re.escape(str(path))}\D{{1,10}}{line}\b"
+    return place if IS_2_3 else rf"{place}|\b{re.escape(name)}\b"
+
+
+def complaint_of_missing_file(path: Path) -> str:
+    """2.4 names the line with the !include."""
+    return str(path) if IS_2_3 else "No matches"
+
+
+def proxy_passdb(host: str, port: int) -> str:
+    """Configuration of a proxy that leaves passwords to the server behind."""
+    fields = ("proxy=y", f"host={host}", f"port={port}", "nopassword=y")
+    if IS_2_3:
+        return ("disable_plaintext_auth = no\npassdb {\n  driver = static\n"
+                f"  args = {' '.join(fields)}\n}}\n")
+    return ("auth_allow_cleartext = yes\npassdb static {\n  fields {\n"
+            + "".join(f"    {field}\n" for field in fields) + "  }\n}\n")
