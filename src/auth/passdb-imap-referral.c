@@ -3,6 +3,7 @@
 #include "auth-common.h"
 #include "array.h"
 #include "ioloop.h"
+#include "llist.h"
 #include "referral-compat.h"
 #include "referral-answer.h"
 #include "referral-dns.h"
@@ -18,9 +19,12 @@ struct imap_referral_passdb {
 	struct referral_self *self;
 	/* NULL until init() */
 	struct referral_client *client;
+	/* Those that wait for an address. */
+	struct passdb_referral_request *dns_requests;
 };
 
 struct passdb_referral_request {
+	struct passdb_referral_request *prev, *next;
 	struct auth_request *auth_request;
 	/* One of them is set. */
 	verify_plain_callback_t *verify_callback;
@@ -34,6 +38,7 @@ struct passdb_referral_request {
 	/* While the home server's address is looked up. */
 	struct dns_lookup *dns_lookup;
 	struct timeout *to_dns;
+	bool dns_finished;
 };
 
 static void
@@ -94,11 +99,20 @@ static void passdb_referral_refer(struct passdb_referral_request *request)
 {
 	struct auth_request *auth_request = request->auth_request;
 
-	timeout_remove(&request->to_dns);
 	e_debug(authdb_event(auth_request), "Home server is %s",
 		referral_url_get_server(&request->home));
 	passdb_referral_set_fields(auth_request, &request->home);
 	passdb_referral_finish(request, PASSDB_RESULT_OK);
+}
+
+static void passdb_referral_dns_finish(struct passdb_referral_request *request)
+{
+	struct imap_referral_passdb *passdb =
+		passdb_referral_get_passdb(request->auth_request);
+
+	request->dns_finished = TRUE;
+	timeout_remove(&request->to_dns);
+	DLLIST_REMOVE(&passdb->dns_requests, request);
 }
 
 static void
@@ -106,8 +120,11 @@ passdb_referral_dns_callback(const struct dns_lookup_result *result,
 			     struct passdb_referral_request *request)
 {
 	request->dns_lookup = NULL;
+	/* Dovecot 2.4 calls back when a lookup is aborted. */
+	if (request->dns_finished)
+		return;
+	passdb_referral_dns_finish(request);
 	if (result->ret != 0) {
-		timeout_remove(&request->to_dns);
 		passdb_referral_fail(request, "Looking up the home server's "
 				     "address", result->error);
 		return;
@@ -118,12 +135,18 @@ passdb_referral_dns_callback(const struct dns_lookup_result *result,
 	passdb_referral_refer(request);
 }
 
+static void passdb_referral_dns_abort(struct passdb_referral_request *request,
+				      const char *error)
+{
+	passdb_referral_dns_finish(request);
+	dns_lookup_abort(&request->dns_lookup);
+	passdb_referral_fail(request, "Looking up the home server's address",
+			     error);
+}
+
 static void passdb_referral_dns_timeout(struct passdb_referral_request *request)
 {
-	dns_lookup_abort(&request->dns_lookup);
-	timeout_remove(&request->to_dns);
-	passdb_referral_fail(request, "Looking up the home server's address",
-			     "Timeout");
+	passdb_referral_dns_abort(request, "Timeout");
 }
 
 /* A proxy in front of us does not look up names. */
@@ -137,6 +160,7 @@ passdb_referral_refer_to_address(struct passdb_referral_request *request)
 		passdb_referral_refer(request);
 		return;
 	}
+	DLLIST_PREPEND(&passdb->dns_requests, request);
 	request->to_dns = timeout_add(passdb->set->timeout_msecs,
 				      passdb_referral_dns_timeout, request);
 	referral_dns_lookup(request->home.host, passdb->base_dir, auth_event,
@@ -162,12 +186,15 @@ passdb_referral_send_home(struct passdb_referral_request *request)
 static void passdb_referral_admit_guest(struct passdb_referral_request *request)
 {
 	struct auth_request *auth_request = request->auth_request;
+	bool prefetch_set = auth_request->userdb_prefetch_set;
 
-	e_debug(authdb_event(auth_request), "Guest, the home server is %s",
-		referral_url_get_server(&request->home));
+	e_info(authdb_event(auth_request), "Guest, the home server is %s",
+	       referral_url_get_server(&request->home));
 	auth_request_set_field(auth_request,
 			       "userdb_"REFERRAL_USERDB_FIELD_HOME,
 			       referral_url_create(&request->home, NULL), NULL);
+	/* It is no reason for userdb prefetch not to ask the real userdb. */
+	auth_request->userdb_prefetch_set = prefetch_set;
 	passdb_referral_finish(request, PASSDB_RESULT_OK);
 }
 
@@ -200,8 +227,12 @@ passdb_referral_shares_callback(const struct referral_lookup_result *result,
 				struct passdb_referral_request *request)
 {
 	if (result->ret < 0) {
-		passdb_referral_fail(request, "Looking up whether there are "
-				     "shared mailboxes here", result->error);
+		/* The home server is known, and while nobody knows where the
+		   mailboxes are, nobody is sent here for them. */
+		e_error(authdb_event(request->auth_request), "Looking up "
+			"whether there are shared mailboxes here failed: %s",
+			result->error);
+		passdb_referral_send_home(request);
 	} else if (result->ret > 0)
 		passdb_referral_admit_guest(request);
 	else
@@ -396,5 +427,8 @@ void passdb_imap_referral_deinit(struct passdb_module *module)
 	struct imap_referral_passdb *passdb =
 		container_of(module, struct imap_referral_passdb, module);
 
+	while (passdb->dns_requests != NULL)
+		passdb_referral_dns_abort(passdb->dns_requests,
+					  "Shutting down");
 	referral_client_deinit(&passdb->client);
 }

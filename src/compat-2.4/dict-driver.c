@@ -64,6 +64,7 @@ static struct dict dict_driver_referral_ldap = {
 	.v = {
 		.init = dict_driver_referral_ldap_init,
 		.deinit = dict_referral_ldap_deinit_dict,
+		.wait = dict_referral_ldap_wait,
 		.lookup = dict_driver_referral_ldap_lookup,
 		.lookup_async = dict_referral_ldap_lookup_async,
 		.iterate_init = dict_referral_ldap_iterate_init,

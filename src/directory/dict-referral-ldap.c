@@ -113,6 +113,14 @@ void dict_referral_ldap_deinit_dict(struct dict *_dict)
 	i_free(dict);
 }
 
+void dict_referral_ldap_wait(struct dict *_dict)
+{
+	struct referral_dict *dict =
+		container_of(_dict, struct referral_dict, dict);
+
+	referral_directory_abort(dict->dir);
+}
+
 static void
 lookup_callback(const struct referral_directory_result *result,
 		struct referral_dict_lookup *lookup)

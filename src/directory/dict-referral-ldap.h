@@ -28,6 +28,8 @@ dict_referral_ldap_create(const struct dict *driver,
 
 /* struct dict_vfuncs */
 void dict_referral_ldap_deinit_dict(struct dict *dict);
+/* The dict process waits only when it ends: lookups fail then. */
+void dict_referral_ldap_wait(struct dict *dict);
 void dict_referral_ldap_lookup_async(struct dict *dict,
 				     const struct dict_op_settings *set,
 				     const char *key,

@@ -371,6 +371,12 @@ referral_directory_init(const struct referral_ldap_settings *set,
 	return dir;
 }
 
+void referral_directory_abort(struct referral_directory *dir)
+{
+	dir->deiniting = TRUE;
+	referral_ldap_connection_abort(dir->conn);
+}
+
 void referral_directory_deinit(struct referral_directory **_dir)
 {
 	struct referral_directory *dir = *_dir;

@@ -32,7 +32,9 @@ referral_directory_map_callback_t(struct referral_mailbox_map *map,
 struct referral_directory *
 referral_directory_init(const struct referral_ldap_settings *set,
 			const char *base_dir, struct event *event_parent);
-/* Lookups that are not finished fail: their callbacks are called. */
+/* Lookups that are not finished fail: their callbacks are called. So do all
+   later ones that need the LDAP server. */
+void referral_directory_abort(struct referral_directory *dir);
 void referral_directory_deinit(struct referral_directory **dir);
 
 /* Look up a name that referral_key_parse() returned. The callback is called

@@ -777,14 +777,19 @@ referral_ldap_connection_init(const struct referral_ldap_settings *set,
 	return conn;
 }
 
+void referral_ldap_connection_abort(struct referral_ldap_connection *conn)
+{
+	conn->deiniting = TRUE;
+	referral_ldap_close(conn);
+	referral_ldap_requests_fail(conn, "Shutting down");
+}
+
 void referral_ldap_connection_deinit(struct referral_ldap_connection **_conn)
 {
 	struct referral_ldap_connection *conn = *_conn;
 
 	*_conn = NULL;
-	conn->deiniting = TRUE;
-	referral_ldap_close(conn);
-	referral_ldap_requests_fail(conn, "Shutting down");
+	referral_ldap_connection_abort(conn);
 	hash_table_destroy(&conn->sent);
 	event_unref(&conn->event);
 	i_free(conn->last_error);

@@ -67,7 +67,9 @@ typedef void referral_ldap_callback_t(struct referral_ldap_result *result,
 struct referral_ldap_connection *
 referral_ldap_connection_init(const struct referral_ldap_settings *set,
 			      const char *base_dir, struct event *event_parent);
-/* Searches that are not finished fail: their callbacks are called. */
+/* Searches that are not finished fail: their callbacks are called. So do all
+   later ones. */
+void referral_ldap_connection_abort(struct referral_ldap_connection *conn);
 void referral_ldap_connection_deinit(struct referral_ldap_connection **conn);
 
 /* The callback is called exactly once, at the latest when the settings'

@@ -7,6 +7,7 @@
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mailbox-list-private.h"
+#include "referral-response.h"
 #include "imap-referral-user.h"
 #include "imap-referral-mailbox.h"
 
@@ -28,8 +29,8 @@ struct imap_referral_mailbox {
 static MODULE_CONTEXT_DEFINE_INIT(imap_referral_mailbox_module,
 				  &mail_storage_module_register);
 
-/* Returns 0 if the mailbox is local, -1 with the storage's error set if it is
-   not or if that cannot be found out. */
+/* Returns 0 if the mailbox is local, -1 if it is not, -2 if that cannot be found
+   out. The storage's error is set then. */
 static int imap_referral_mailbox_check(struct mailbox *box)
 {
 	struct imap_referral_mailbox *rbox = IMAP_REFERRAL_MAILBOX_CONTEXT(box);
@@ -53,7 +54,7 @@ static int imap_referral_mailbox_check(struct mailbox *box)
 	mail_storage_set_error(box->storage, ret == -1 ?
 			       MAIL_ERROR_NOTPOSSIBLE : MAIL_ERROR_UNAVAILABLE,
 			       response);
-	return -1;
+	return ret;
 }
 
 static int imap_referral_mailbox_open(struct mailbox *box)
@@ -83,7 +84,7 @@ imap_referral_mailbox_exists(struct mailbox *box, bool auto_boxes,
 
 	/* Plain LIST asks whether these exist, and has nothing to do with the
 	   directory. */
-	if (!box->inbox_any && !is_namespace_root(box) &&
+	if (!box->inbox_user && !is_namespace_root(box) &&
 	    imap_referral_mailbox_check(box) < 0)
 		return -1;
 	return rbox->module_ctx.super.exists(box, auto_boxes, existence_r);
@@ -142,17 +143,23 @@ static int
 imap_referral_mailbox_rename(struct mailbox *src, struct mailbox *dest)
 {
 	struct imap_referral_mailbox *rbox = IMAP_REFERRAL_MAILBOX_CONTEXT(src);
+	int ret;
 
 	/* A referral for RENAME has two URLs (RFC 2193 section 4.3): with one,
 	   clients would rename something else. The refusal keeps a local
 	   mailbox from getting a name under which it cannot be reached. */
-	if (imap_referral_mailbox_check(src) < 0 ||
-	    (IMAP_REFERRAL_MAILBOX_CONTEXT(dest) != NULL &&
-	     imap_referral_mailbox_check(dest) < 0)) {
+	ret = imap_referral_mailbox_check(src);
+	if (ret == 0 && IMAP_REFERRAL_MAILBOX_CONTEXT(dest) != NULL)
+		ret = imap_referral_mailbox_check(dest);
+	if (ret == -1) {
 		mail_storage_set_error(src->storage, MAIL_ERROR_NOTPOSSIBLE,
 			"Folders on another IMAP server cannot be renamed here.");
-		return -1;
+	} else if (ret == -2) {
+		mail_storage_set_error(src->storage, MAIL_ERROR_UNAVAILABLE,
+				       REFERRAL_RESPONSE_UNAVAILABLE);
 	}
+	if (ret < 0)
+		return -1;
 	return rbox->module_ctx.super.rename_box(src, dest);
 }
 

@@ -127,7 +127,8 @@ static bool is_private(struct mailbox *box)
 
 static bool is_inbox(struct mailbox *box)
 {
-	return box->inbox_any || strcasecmp(box->vname, "INBOX") == 0;
+	return is_private(box) &&
+		(box->inbox_user || strcasecmp(box->vname, "INBOX") == 0);
 }
 
 /* Whether the directory has to be asked. */

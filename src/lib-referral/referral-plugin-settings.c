@@ -11,7 +11,7 @@
 
 static const char *const no_home_choices[] = { "local", "refuse", NULL };
 static const char *const bool_choices[] = { "no", "yes", NULL };
-static const char *const guests_choices[] = { "auto", "no", NULL };
+static const char *const guests_choices[] = { "no", "auto", NULL };
 
 /* An empty server is this host's own name: nothing to check here. */
 static int
@@ -46,7 +46,9 @@ const struct referral_setting referral_plugin_setting_defs[] = {
 	  .default_value = "2500ms", .min = 100, .max = 60*1000 },
 	DEF(ENUM, no_home, .default_value = "local",
 	    .choices = no_home_choices),
-	DEF(ENUM, guests, .default_value = "auto", .choices = guests_choices),
+	/* Guests need the mail plugin, which refers their own mailboxes: only a
+	   configuration that loads it may let them in. */
+	DEF(ENUM, guests, .default_value = "no", .choices = guests_choices),
 	DEF(ENUM, login_address, .default_value = "no",
 	    .choices = bool_choices),
 	DEF(STR, mailboxes, .default_value = ""),

@@ -16,8 +16,8 @@ enum referral_no_home {
 };
 
 enum referral_guests {
-	REFERRAL_GUESTS_AUTO = 0,
-	REFERRAL_GUESTS_NO,
+	REFERRAL_GUESTS_NO = 0,
+	REFERRAL_GUESTS_AUTO,
 };
 
 /* The imap_referral_* settings, which all processes but dict-async share. What

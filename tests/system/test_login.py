@@ -298,6 +298,33 @@ def test_guest_with_a_wrong_password(sandbox: Sandbox) -> None:
     at_once(check, LOGINS)
 
 
+def test_referral_needs_no_mailboxes(sandbox: Sandbox,
+                                     config: Config) -> None:
+    """Where the mailboxes are may be unknown: where homes are is not."""
+    config.edit(ldap={"referral_ldap_mailbox_limit": "1"})
+    expect_referral(sandbox.login("bob"), "bob", "PLAIN", sandbox.server(2))
+
+
+def test_dict_process_ends_with_a_login_waiting(
+        sandbox: Sandbox, stopped: list[int]) -> None:
+    """In an orderly way, as at a reload. A crash is found in the log."""
+    sandbox.login("alice")
+    dict_pids = sandbox.dict_pids()
+    pid = sandbox.status()["ldap1"].pid
+    assert pid and dict_pids
+    os.kill(pid, signal.SIGSTOP)
+    stopped.append(pid)
+    with sandbox.imap() as client:
+        # Longer ago than the cache remembers: it has to wait for slapd.
+        wait_for(lambda: "UNAVAILABLE" in sandbox.login("alice").tagged)
+        client.send(f"a LOGIN bob {sandbox.password}\r\n".encode())
+        for dict_pid in dict_pids:
+            os.kill(dict_pid, signal.SIGTERM)
+        assert "UNAVAILABLE" in client.reply(b"a").tagged
+    os.kill(pid, signal.SIGCONT)
+    expect_well_again(sandbox)
+
+
 def test_no_guests(sandbox: Sandbox) -> None:
     changes = Config(sandbox, 2)
     try:

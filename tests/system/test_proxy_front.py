@@ -98,7 +98,7 @@ def by_address(sandbox: Sandbox, config: Config) -> None:
 
 
 def test_home_behind_the_front(front: Front) -> None:
-    front.expect_home("alice", 1)
+    front.expect_home("dave", 1)
 
 
 def test_wrong_password(front: Front) -> None:

@@ -18,7 +18,7 @@ static void test_referral_plugin_settings_defaults(void)
 	test_assert_strcmp(set.aliases, "");
 	test_assert(set.timeout_msecs == 2500);
 	test_assert(set.no_home == REFERRAL_NO_HOME_LOCAL);
-	test_assert(set.guests == REFERRAL_GUESTS_AUTO);
+	test_assert(set.guests == REFERRAL_GUESTS_NO);
 	test_assert(set.login_address == 0);
 	test_assert_strcmp(set.mailboxes, "");
 	test_end();
@@ -130,8 +130,8 @@ static void test_referral_plugin_settings_defs(void)
 	test_assert(set.no_home == REFERRAL_NO_HOME_REFUSE);
 	test_assert(referral_settings_set(referral_plugin_setting_defs,
 		pool_datastack_create(), &set, "imap_referral_guests",
-		"no", &error) == 0);
-	test_assert(set.guests == REFERRAL_GUESTS_NO);
+		"auto", &error) == 0);
+	test_assert(set.guests == REFERRAL_GUESTS_AUTO);
 	test_assert(referral_settings_set(referral_plugin_setting_defs,
 		pool_datastack_create(), &set, "imap_referral_login_address",
 		"yes", &error) == 0);
@@ -146,7 +146,10 @@ static void test_referral_plugin_settings_defs(void)
 
 static void test_referral_plugin_settings_conf(void)
 {
-	static const char *const examples[] = { "imap_referral_server", NULL };
+	/* guests are let in where the file is, as it comes with the plugin */
+	static const char *const examples[] = {
+		"imap_referral_server", "imap_referral_guests", NULL
+	};
 
 	test_begin("referral plugin settings: example configuration");
 	unit_conf_check("imap-referral.conf.ext",

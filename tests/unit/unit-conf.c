@@ -14,11 +14,12 @@ static bool line_parse(const char *line, const char **name_r,
 {
 	const char *p;
 
-	/* "# text" and "#name = value" */
-	if (line[0] != '#' || !i_isalpha(line[1]) ||
-	    (p = strchr(line, '=')) == NULL)
+	/* "# text", "#name = value" and "name = value" */
+	if (line[0] == '#')
+		line++;
+	if (!i_isalpha(line[0]) || (p = strchr(line, '=')) == NULL)
 		return FALSE;
-	*name_r = t_str_rtrim(t_strdup_until(line + 1, p), " ");
+	*name_r = t_str_rtrim(t_strdup_until(line, p), " ");
 	*value_r = t_str_ltrim(p + 1, " ");
 	return TRUE;
 }
