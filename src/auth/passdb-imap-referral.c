@@ -115,6 +115,13 @@ static void passdb_referral_dns_finish(struct passdb_referral_request *request)
 	DLLIST_REMOVE(&passdb->dns_requests, request);
 }
 
+static void passdb_referral_dns_fail(struct passdb_referral_request *request,
+				     const char *error)
+{
+	passdb_referral_fail(request, t_strdup_printf(
+		"Looking up the address of %s", request->home.host), error);
+}
+
 static void
 passdb_referral_dns_callback(const struct dns_lookup_result *result,
 			     struct passdb_referral_request *request)
@@ -125,8 +132,7 @@ passdb_referral_dns_callback(const struct dns_lookup_result *result,
 		return;
 	passdb_referral_dns_finish(request);
 	if (result->ret != 0) {
-		passdb_referral_fail(request, "Looking up the home server's "
-				     "address", result->error);
+		passdb_referral_dns_fail(request, result->error);
 		return;
 	}
 	request->home.ip = result->ips[0];
@@ -140,8 +146,7 @@ static void passdb_referral_dns_abort(struct passdb_referral_request *request,
 {
 	passdb_referral_dns_finish(request);
 	dns_lookup_abort(&request->dns_lookup);
-	passdb_referral_fail(request, "Looking up the home server's address",
-			     error);
+	passdb_referral_dns_fail(request, error);
 }
 
 static void passdb_referral_dns_timeout(struct passdb_referral_request *request)

@@ -6,9 +6,8 @@
 #include "master-service-settings.h"
 #include "referral-compat-ldap-settings.h"
 #include "referral-ldap-settings.h"
+#include "referral-ldap-connection.h"
 #include "dict-referral-ldap.h"
-
-#include <ldap.h>
 
 void dict_referral_ldap_init(struct module *module);
 void dict_referral_ldap_deinit(void);
@@ -81,12 +80,9 @@ static struct dict dict_driver_referral_ldap = {
 
 void dict_referral_ldap_init(struct module *module ATTR_UNUSED)
 {
-	int version;
-
 	dict_driver_register(&dict_driver_referral_ldap);
-	/* The first call of libldap reads its configuration files: now, not
-	   while somebody waits. */
-	(void)ldap_get_option(NULL, LDAP_OPT_PROTOCOL_VERSION, &version);
+	/* now, not while somebody waits */
+	referral_ldap_preload();
 }
 
 void dict_referral_ldap_deinit(void)

@@ -40,6 +40,7 @@ struct referral_directory {
 	struct timeout *to_refresh;
 	struct referral_map_waiter *waiters_head, *waiters_tail;
 
+	bool load_started;
 	bool load_failed;
 	bool deiniting;
 };
@@ -338,6 +339,12 @@ void referral_directory_lookup(struct referral_directory *dir,
 			       referral_directory_callback_t *callback,
 			       void *context)
 {
+	if (!dir->load_started) {
+		/* Before somebody waits for it, but not in processes that only
+		   open all dicts, as Dovecot 2.4's dict-expire does. */
+		dir->load_started = TRUE;
+		referral_mailbox_loader_start(dir->loader);
+	}
 	switch (type) {
 	case REFERRAL_KEY_TYPE_HOME:
 		home_lookup(dir, name, callback, context);
@@ -366,8 +373,6 @@ referral_directory_init(const struct referral_ldap_settings *set,
 					      set->home_negative_ttl_msecs);
 	dir->loader = referral_mailbox_loader_init(dir->conn, set, dir->log,
 						   mailboxes_loaded, dir);
-	/* before somebody waits for it */
-	referral_mailbox_loader_start(dir->loader);
 	return dir;
 }
 

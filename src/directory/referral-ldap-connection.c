@@ -760,6 +760,13 @@ void referral_ldap_connection_search(struct referral_ldap_connection *conn,
 	}
 }
 
+void referral_ldap_preload(void)
+{
+	int version;
+
+	(void)ldap_get_option(NULL, LDAP_OPT_PROTOCOL_VERSION, &version);
+}
+
 struct referral_ldap_connection *
 referral_ldap_connection_init(const struct referral_ldap_settings *set,
 			      const char *base_dir, struct event *event_parent)

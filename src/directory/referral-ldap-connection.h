@@ -62,6 +62,9 @@ ARRAY_DEFINE_TYPE(referral_ldap_bytes, struct referral_ldap_bytes);
 typedef void referral_ldap_callback_t(struct referral_ldap_result *result,
 				      void *context);
 
+/* The first call of libldap reads its configuration files: make it early. */
+void referral_ldap_preload(void);
+
 /* The settings have to exist as long as the connection does. Names are
    resolved by Dovecot's dns-client service in base_dir. */
 struct referral_ldap_connection *

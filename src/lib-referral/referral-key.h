@@ -22,6 +22,7 @@ enum referral_key_type {
 /* The key that asks whether there is a shared mailbox on a server, allocated
    from the data stack. */
 const char *referral_key_shares(const struct referral_url *server);
+
 /* These return the key of a user's home server or a mailbox, allocated from
    the data stack; NULL if the directory cannot know such a name, and so need
    not be asked: not UTF-8, too long, control characters, an empty level. */

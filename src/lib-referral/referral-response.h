@@ -5,7 +5,7 @@ struct referral_url;
 
 /* The text of a tagged NO, without "NO ", allocated from the data stack: the
    REFERRAL response code (RFC 2193 section 6) and one short ASCII sentence.
-   "user" is the name that the client logged in with. */
+   "user" is the name to log in with there. */
 const char *referral_response_mailbox(const struct referral_url *url,
 				      const char *user);
 

@@ -48,22 +48,11 @@ int referral_self_init(pool_t pool, const char *server, const char *aliases,
 	return 0;
 }
 
-static bool ports_match(in_port_t port1, in_port_t port2)
+/* The other port of a server that has both of IMAP's, or 0. */
+static in_port_t partner_port(in_port_t port)
 {
-	return port1 == port2 ||
-		(port1 == IMAP_PORT && port2 == IMAPS_PORT) ||
-		(port1 == IMAPS_PORT && port2 == IMAP_PORT);
-}
-
-static bool
-server_matches(const struct referral_url *server,
-	       const struct referral_url *url)
-{
-	struct referral_url same_port = *server;
-
-	same_port.port = url->port;
-	return ports_match(server->port, url->port) &&
-		referral_url_same_server(&same_port, url);
+	return port == IMAP_PORT ? IMAPS_PORT :
+		port == IMAPS_PORT ? IMAP_PORT : 0;
 }
 
 static void
@@ -78,6 +67,17 @@ add_server(ARRAY_TYPE(referral_url) *servers, const struct referral_url *url)
 	array_push_back(servers, url);
 }
 
+static void
+add_server_port(ARRAY_TYPE(referral_url) *servers,
+		const struct referral_url *server, in_port_t port)
+{
+	struct referral_url url = *server;
+
+	url.port = port;
+	if (port != 0)
+		add_server(servers, &url);
+}
+
 void referral_self_get_servers(const struct referral_self *self,
 			       const struct ip_addr *local_ip,
 			       in_port_t local_port,
@@ -85,28 +85,29 @@ void referral_self_get_servers(const struct referral_self *self,
 {
 	const struct referral_url *server;
 	struct referral_url url;
+	unsigned int i, count;
 
 	t_array_init(servers_r, 8);
 	array_foreach(&self->servers, server)
 		add_server(servers_r, server);
-	array_foreach(&self->servers, server) {
-		url = *server;
-		url.port = local_port;
-		if (local_port != 0)
-			add_server(servers_r, &url);
+	array_foreach(&self->servers, server)
+		add_server_port(servers_r, server, local_port);
+
+	if (local_ip != NULL && local_ip->family != 0) {
+		i_zero(&url);
+		url.ip = *local_ip;
+		url.host = net_ip2addr(local_ip);
+		add_server_port(servers_r, &url, local_port);
+		server = array_front(&self->servers);
+		add_server_port(servers_r, &url, server->port);
 	}
 
-	if (local_ip == NULL || local_ip->family == 0)
-		return;
-	i_zero(&url);
-	url.ip = *local_ip;
-	url.host = net_ip2addr(local_ip);
-	url.port = local_port;
-	if (local_port != 0)
-		add_server(servers_r, &url);
-	server = array_front(&self->servers);
-	url.port = server->port;
-	add_server(servers_r, &url);
+	count = array_count(servers_r);
+	for (i = 0; i < count; i++) {
+		/* adding may move the array */
+		url = *array_idx(servers_r, i);
+		add_server_port(servers_r, &url, partner_port(url.port));
+	}
 }
 
 bool referral_self_matches(const struct referral_self *self,
@@ -119,7 +120,7 @@ bool referral_self_matches(const struct referral_self *self,
 
 	referral_self_get_servers(self, local_ip, local_port, &servers);
 	array_foreach(&servers, server) {
-		if (server_matches(server, url))
+		if (referral_url_same_server(server, url))
 			return TRUE;
 	}
 	return FALSE;

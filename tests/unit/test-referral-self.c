@@ -217,23 +217,30 @@ static void test_referral_self_get_servers(void)
 		in_port_t local_port;
 		const char *servers;
 	} tests[] = {
-		{ "imap1", "", NULL, 0, "imap://imap1/" },
+		{ "imap1", "", NULL, 0, "imap://imap1/ imap://imap1:993/" },
 		{ "imap1", "a b:1 a imap1", NULL, 0,
-		  "imap://imap1/ imap://a/ imap://b:1/" },
-		{ "imap1", "a", NULL, 143, "imap://imap1/ imap://a/" },
+		  "imap://imap1/ imap://a/ imap://b:1/ "
+		  "imap://imap1:993/ imap://a:993/" },
+		{ "imap1", "a", NULL, 143, "imap://imap1/ imap://a/ "
+		  "imap://imap1:993/ imap://a:993/" },
 		{ "imap1", "a", NULL, 993, "imap://imap1/ imap://a/ "
 		  "imap://imap1:993/ imap://a:993/" },
+		{ "imap1:993", "", NULL, 993,
+		  "imap://imap1:993/ imap://imap1/" },
 		{ "imap1", "", "192.0.2.1", 143,
-		  "imap://imap1/ imap://192.0.2.1/" },
+		  "imap://imap1/ imap://192.0.2.1/ "
+		  "imap://imap1:993/ imap://192.0.2.1:993/" },
 		{ "imap1", "", "192.0.2.1", 993, "imap://imap1/ "
 		  "imap://imap1:993/ imap://192.0.2.1:993/ "
 		  "imap://192.0.2.1/" },
 		{ "imap1:10143", "", "2001:db8::1", 143,
 		  "imap://imap1:10143/ imap://imap1/ "
-		  "imap://[2001:db8::1]/ imap://[2001:db8::1]:10143/" },
-		{ "192.0.2.1", "", "192.0.2.1", 143, "imap://192.0.2.1/" },
-		{ "imap1", "", "192.0.2.1", 0,
-		  "imap://imap1/ imap://192.0.2.1/" },
+		  "imap://[2001:db8::1]/ imap://[2001:db8::1]:10143/ "
+		  "imap://imap1:993/ imap://[2001:db8::1]:993/" },
+		{ "192.0.2.1", "", "192.0.2.1", 143,
+		  "imap://192.0.2.1/ imap://192.0.2.1:993/" },
+		{ "imap1:10143", "", "192.0.2.1", 0,
+		  "imap://imap1:10143/ imap://192.0.2.1:10143/" },
 	};
 	ARRAY_TYPE(referral_url) servers;
 	const struct referral_url *url;
