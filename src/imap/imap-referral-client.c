@@ -5,6 +5,7 @@
 #include "str.h"
 #include "module-context.h"
 #include "referral-compat.h"
+#include "imap-referral-command.h"
 #include "imap-referral-client.h"
 
 /* Only the imap process has these. */
@@ -24,6 +25,38 @@ struct imap_referral_client {
 static MODULE_CONTEXT_DEFINE_INIT(imap_referral_client_module,
 				  &imap_module_register);
 
+/* The URL of a message elsewhere, in CATENATE: the code would be taken for the
+   destination's. */
+static const char *remove_second_code(const char *data)
+{
+	const char *code, *end;
+
+	code = strstr(data, "[REFERRAL ");
+	if (code == NULL || (end = strchr(code, ']')) == NULL)
+		return data;
+	end++;
+	return t_strconcat(t_strdup_until(data, code),
+			   *end == ' ' ? end + 1 : end, NULL);
+}
+
+/* Some mailboxes fail before any function of theirs is called, and GENURLAUTH
+   takes every failure for the client's. */
+static const char *
+repair_tagline(struct client_command_context *cmd, const char *data)
+{
+	const char *response;
+
+	if (str_begins_with(data, "NO [BADURL "))
+		return remove_second_code(data);
+	if (str_begins_with(data, "NO [REFERRAL ") ||
+	    (!str_begins_with(data, "NO ") &&
+	     (!str_begins_with(data, "BAD ") ||
+	      strcasecmp(cmd->name, "GENURLAUTH") != 0)))
+		return data;
+	response = imap_referral_command_get_response(cmd);
+	return response == NULL ? data : t_strconcat("NO ", response, NULL);
+}
+
 static void
 imap_referral_send_tagline(struct client_command_context *cmd,
 			   const char *data)
@@ -31,6 +64,8 @@ imap_referral_send_tagline(struct client_command_context *cmd,
 	struct imap_referral_client *rclient =
 		IMAP_REFERRAL_CLIENT_CONTEXT(cmd->client);
 	struct timeval start_time = cmd->stats.start_time;
+
+	data = repair_tagline(cmd, data);
 
 	/* People read this: leave out how long the command took. */
 	if (str_begins_with(data, "NO [REFERRAL "))

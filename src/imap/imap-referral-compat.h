@@ -3,12 +3,25 @@
 
 #include "referral-plugin-settings.h"
 
+struct istream;
 struct mail_user;
+struct mail_namespace;
+struct client_command_context;
 
 /* Get the user's imap_referral_* settings, allocated from the user's pool.
    Returns 0, or -1 with error_r, which says what is expected. In compat-*. */
 int imap_referral_settings_get(struct mail_user *user,
 			       struct referral_plugin_settings *set,
 			       const char **error_r);
+
+/* Find the namespace of a mailbox, and decode its name, allocated from the data
+   stack. Returns NULL if the name is not valid or in no namespace. */
+struct mail_namespace *
+imap_referral_find_namespace(struct client_command_context *cmd,
+			     const char **mailbox);
+
+/* imap_parser_create() for a line that is there already. */
+struct imap_parser *
+imap_referral_parser_create(struct istream *input, size_t max_line_size);
 
 #endif

@@ -4,6 +4,8 @@
 #include "imap-commands.h"
 #include "mail-storage-hooks.h"
 #include "imap-referral-client.h"
+#include "imap-referral-command.h"
+#include "imap-referral-list.h"
 #include "imap-referral-mailbox.h"
 #include "imap-referral-user.h"
 #include "imap-referral-plugin.h"
@@ -22,6 +24,7 @@ static imap_client_created_func_t *next_hook_client_created;
 
 static struct mail_storage_hooks imap_referral_hooks = {
 	.mail_user_created = imap_referral_user_created,
+	.mailbox_list_created = imap_referral_mailbox_list_created,
 	.mailbox_allocated = imap_referral_mailbox_allocated,
 };
 
@@ -41,8 +44,9 @@ void imap_referral_plugin_init(struct module *module)
 	mail_storage_hooks_add(module, &imap_referral_hooks);
 	next_hook_client_created =
 		imap_client_created_hook_set(imap_referral_hook_client_created);
-	/* Clients that see MAILBOX-REFERRALS list with these (RFC 2193
-	   sections 5.1 and 5.2). What is here is the least of the answer. */
+	imap_referral_commands_init();
+	/* RFC 2193 sections 5.1 and 5.2: as LIST and LSUB, and what else they
+	   show is what the mailbox lists add. */
 	command_register("RLIST", cmd_list, 0);
 	command_register("RLSUB", cmd_lsub, 0);
 }
@@ -53,6 +57,7 @@ void imap_referral_plugin_deinit(void)
 		return;
 	command_unregister("RLIST");
 	command_unregister("RLSUB");
+	imap_referral_commands_deinit();
 	imap_client_created_hook_set(next_hook_client_created);
 	mail_storage_hooks_remove(&imap_referral_hooks);
 }

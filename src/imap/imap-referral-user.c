@@ -7,18 +7,20 @@
 #include "mail-user.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
-#include "mailbox-list-private.h"
 #include "referral-compat.h"
 #include "referral-answer.h"
 #include "referral-key.h"
 #include "referral-lookup.h"
 #include "referral-response.h"
 #include "referral-self.h"
+#include "imap-referral-answers.h"
 #include "imap-referral-compat.h"
 #include "imap-referral-user.h"
 
 #define IMAP_REFERRAL_USER_CONTEXT(obj) \
 	MODULE_CONTEXT(obj, imap_referral_user_module)
+#define IMAP_REFERRAL_USER_CONTEXT_REQUIRE(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, imap_referral_user_module)
 
 struct imap_referral_user {
 	union mail_user_module_context module_ctx;
@@ -26,6 +28,7 @@ struct imap_referral_user {
 	struct referral_plugin_settings set;
 	struct referral_self *self;
 	struct referral_client *client;
+	struct imap_referral_answers *answers;
 	/* NULL if no private mailbox can be remote */
 	struct imap_match_glob *mailboxes;
 	/* The user is a guest if the host is set. */
@@ -35,10 +38,16 @@ struct imap_referral_user {
 static MODULE_CONTEXT_DEFINE_INIT(imap_referral_user_module,
 				  &mail_user_module_register);
 
+/*
+ * Users
+ */
+
 static void imap_referral_user_deinit(struct mail_user *user)
 {
-	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
+	struct imap_referral_user *ruser =
+		IMAP_REFERRAL_USER_CONTEXT_REQUIRE(user);
 
+	imap_referral_answers_deinit(&ruser->answers);
 	referral_client_deinit(&ruser->client);
 	ruser->module_ctx.super.deinit(user);
 }
@@ -99,6 +108,8 @@ void imap_referral_user_created(struct mail_user *user)
 	ruser->client = referral_client_init(user->set->base_dir,
 					     ruser->set.timeout_msecs,
 					     user->event);
+	ruser->answers = imap_referral_answers_init(ruser->client,
+						    ruser->set.cache_ttl_msecs);
 
 	ruser->module_ctx.super = *v;
 	user->vlast = &ruser->module_ctx.super;
@@ -106,58 +117,150 @@ void imap_referral_user_created(struct mail_user *user)
 	MODULE_CONTEXT_SET(user, imap_referral_user_module, ruser);
 }
 
-static const char *
-mailbox_get_directory_name(struct mailbox *box)
+const struct referral_plugin_settings *
+imap_referral_user_get_settings(struct mail_user *user)
 {
-	char sep = mail_namespace_get_sep(box->list->ns);
-	const char *name = box->vname;
+	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
+
+	return ruser == NULL ? NULL : &ruser->set;
+}
+
+const struct referral_url *
+imap_referral_user_get_server(struct mail_user *user)
+{
+	struct imap_referral_user *ruser =
+		IMAP_REFERRAL_USER_CONTEXT_REQUIRE(user);
+
+	return referral_self_get_server(ruser->self);
+}
+
+bool imap_referral_user_is_guest(struct mail_user *user)
+{
+	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
+
+	return ruser != NULL && ruser->home.host != NULL;
+}
+
+/*
+ * Names
+ */
+
+const char *
+imap_referral_mailbox_get_key_name(const struct mail_namespace *ns,
+				   const char *vname)
+{
+	char sep = mail_namespace_get_sep((struct mail_namespace *)ns);
 
 	if (sep == '/')
-		return name;
+		return vname;
 	/* The directory's names have no other separator. */
-	if (strchr(name, '/') != NULL)
+	if (strchr(vname, '/') != NULL)
 		return NULL;
-	return t_str_replace(name, sep, '/');
+	return t_str_replace(vname, sep, '/');
 }
 
-static bool is_private(struct mailbox *box)
+/* Names are in the namespace with the longest prefix. */
+static bool
+namespace_has_name(const struct mail_namespace *ns, const char *vname)
 {
-	return box->list->ns->type == MAIL_NAMESPACE_TYPE_PRIVATE;
+	const struct mail_namespace *ns2;
+
+	if (strncmp(vname, ns->prefix, ns->prefix_len) != 0)
+		return FALSE;
+	for (ns2 = ns->user->namespaces; ns2 != NULL; ns2 = ns2->next) {
+		if (ns2->prefix_len > ns->prefix_len &&
+		    strncmp(vname, ns2->prefix, ns2->prefix_len) == 0)
+			return FALSE;
+	}
+	return TRUE;
 }
 
-static bool is_inbox(struct mailbox *box)
+const char *
+imap_referral_mailbox_get_vname(const struct mail_namespace *ns,
+				const char *key_name)
 {
-	return is_private(box) &&
-		(box->inbox_user || strcasecmp(box->vname, "INBOX") == 0);
+	char sep = mail_namespace_get_sep((struct mail_namespace *)ns);
+
+	if (sep != '/') {
+		if (strchr(key_name, sep) != NULL)
+			return NULL;
+		key_name = t_str_replace(key_name, '/', sep);
+	}
+	return namespace_has_name(ns, key_name) ? key_name : NULL;
+}
+
+static bool is_private(const struct mail_namespace *ns)
+{
+	return ns->type == MAIL_NAMESPACE_TYPE_PRIVATE;
+}
+
+/* INBOX, also by its name with the namespace's prefix. */
+static bool is_inbox(const struct mail_namespace *ns, const char *vname)
+{
+	if (!is_private(ns))
+		return FALSE;
+	if ((ns->flags & NAMESPACE_FLAG_INBOX_USER) != 0 &&
+	    strncmp(vname, ns->prefix, ns->prefix_len) == 0 &&
+	    strcasecmp(vname + ns->prefix_len, "INBOX") == 0)
+		return TRUE;
+	return strcasecmp(vname, "INBOX") == 0;
 }
 
 /* Whether the directory has to be asked. */
 static bool
-name_wants_lookup(struct imap_referral_user *ruser, struct mailbox *box,
-		  const char *name)
+name_wants_lookup(struct imap_referral_user *ruser,
+		  const struct mail_namespace *ns, const char *vname,
+		  const char *key_name)
 {
-	if (is_inbox(box))
+	if (is_inbox(ns, vname))
 		return FALSE;
-	return !is_private(box) ||
+	return !is_private(ns) ||
 		(ruser->mailboxes != NULL &&
-		 imap_match(ruser->mailboxes, name) == IMAP_MATCH_YES);
+		 imap_match(ruser->mailboxes, key_name) == IMAP_MATCH_YES);
 }
 
-bool imap_referral_user_may_refer(struct mail_user *user, struct mailbox *box)
+bool imap_referral_user_may_refer(struct mail_user *user,
+				  const struct mail_namespace *ns,
+				  const char *vname)
 {
 	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
-	const char *name;
+	const char *key_name;
 
 	if (ruser == NULL ||
-	    (name = mailbox_get_directory_name(box)) == NULL)
+	    (key_name = imap_referral_mailbox_get_key_name(ns, vname)) == NULL)
 		return FALSE;
-	return name_wants_lookup(ruser, box, name) ||
-		(is_private(box) && ruser->home.host != NULL);
+	return name_wants_lookup(ruser, ns, vname, key_name) ||
+		(is_private(ns) && ruser->home.host != NULL);
 }
 
-static int
+bool imap_referral_user_may_list(struct mail_user *user,
+				 const struct mail_namespace *ns)
+{
+	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
+
+	return ruser != NULL && (!is_private(ns) || ruser->mailboxes != NULL);
+}
+
+/*
+ * Locations
+ */
+
+static void
+location_add(struct imap_referral_location *location,
+	     const struct referral_url *server, const char *key_name)
+{
+	struct referral_url *url = array_append_space(&location->urls);
+
+	*url = *server;
+	if (url->mailbox == NULL)
+		url->mailbox = key_name;
+	location->place = IMAP_REFERRAL_PLACE_REMOTE;
+}
+
+static void
 handle_answer(struct imap_referral_user *ruser, struct mail_user *user,
-	      const char *name, const char *value, const char **response_r)
+	      const char *key_name, const char *value,
+	      struct imap_referral_location *location)
 {
 	ARRAY_TYPE(referral_url) urls;
 	const struct referral_url *url;
@@ -165,60 +268,186 @@ handle_answer(struct imap_referral_user *ruser, struct mail_user *user,
 
 	if (referral_answer_parse(pool_datastack_create(), value,
 				  &urls, &error) < 0) {
-		e_error(user->event, "Location of mailbox %s: %s", name, error);
-		*response_r = REFERRAL_RESPONSE_UNAVAILABLE;
-		return -2;
+		e_error(user->event, "Location of mailbox %s: %s",
+			key_name, error);
+		location->place = IMAP_REFERRAL_PLACE_UNKNOWN;
+		return;
 	}
-	url = referral_answer_choose(&urls, ruser->self, user->conn.local_ip,
-				     user->conn.local_port);
-	if (url == NULL)
-		return 0;
-	*response_r = referral_response_mailbox(url, user->username);
-	return -1;
+	if (referral_answer_choose(&urls, ruser->self, user->conn.local_ip,
+				   user->conn.local_port) == NULL) {
+		e_debug(user->event, "Mailbox %s is here, the directory says",
+			key_name);
+		return;
+	}
+	array_foreach(&urls, url) {
+		location_add(location, url, key_name);
+		if (ruser->set.urls == REFERRAL_URLS_FIRST)
+			break;
+	}
 }
 
+/* Returns 1 with the value if the directory has an answer, 0 if not, -1 if it
+   cannot be asked: then the location says so. */
 static int
 directory_lookup(struct imap_referral_user *ruser, struct mail_user *user,
-		 const char *name, const char **response_r)
+		 const char *key_name, const char *key, const char **value_r,
+		 struct imap_referral_location *location)
 {
 	struct referral_lookup_result result;
-	const char *key;
+	bool asked;
 
-	if ((key = referral_key_mailbox(name)) == NULL)
-		return 0;
-	referral_client_lookup(ruser->client, user->username, key, &result);
-	if (result.ret == 0)
-		return 0;
+	asked = imap_referral_answers_lookup(ruser->answers, user->username,
+					     key, &result);
 	if (result.ret < 0) {
-		e_error(user->event, "Looking up the location of mailbox %s "
-			"failed: %s", name, result.error);
-		*response_r = REFERRAL_RESPONSE_UNAVAILABLE;
-		return -2;
+		if (asked) {
+			e_error(user->event, "Looking up the location of "
+				"mailbox %s failed: %s", key_name,
+				result.error);
+		}
+		location->place = IMAP_REFERRAL_PLACE_UNKNOWN;
 	}
-	return handle_answer(ruser, user, name, result.value, response_r);
+	*value_r = result.value;
+	return result.ret;
 }
 
-int imap_referral_user_locate(struct mail_user *user, struct mailbox *box,
-			      const char **response_r)
+/* The owner's server is none of those that the directory lists for mailboxes.
+   There the user is let in only if it lists any mailbox on it. */
+static void
+check_visitors(struct imap_referral_user *ruser, struct mail_user *user,
+	       const char *key_name, struct imap_referral_location *location)
+{
+	const char *key, *value;
+
+	key = referral_key_shares(array_front(&location->urls));
+	if (directory_lookup(ruser, user, key_name, key, &value,
+			     location) == 0)
+		location->place = IMAP_REFERRAL_PLACE_NO_VISITORS;
+}
+
+static void
+locate_owner(struct imap_referral_user *ruser, struct mail_user *user,
+	     const char *owner, const char *key_name,
+	     struct imap_referral_location *location)
+{
+	const char *key, *value;
+
+	if ((key = referral_key_home(owner)) == NULL ||
+	    directory_lookup(ruser, user, key_name, key, &value, location) <= 0)
+		return;
+	handle_answer(ruser, user, key_name, value, location);
+	if (location->place == IMAP_REFERRAL_PLACE_REMOTE)
+		check_visitors(ruser, user, key_name, location);
+}
+
+static void
+locate_home(struct imap_referral_user *ruser, const char *key_name,
+	    struct imap_referral_location *location)
+{
+	if (ruser->home.host != NULL &&
+	    referral_mailbox_name_error(key_name) == NULL)
+		location_add(location, &ruser->home, key_name);
+}
+
+/* Whose mailboxes a namespace has, if it is one of another user's. */
+static const char *namespace_get_owner(const struct mail_namespace *ns)
+{
+	if (ns->type != MAIL_NAMESPACE_TYPE_SHARED || ns->owner == NULL ||
+	    (ns->flags & NAMESPACE_FLAG_AUTOCREATED) == 0)
+		return NULL;
+	return ns->owner->username;
+}
+
+void imap_referral_user_locate(struct mail_user *user,
+			       const struct mail_namespace *ns,
+			       const char *vname,
+			       struct imap_referral_location *location_r)
 {
 	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
-	const char *name = mailbox_get_directory_name(box);
-	struct referral_url url;
-	int ret;
+	const char *key_name = imap_referral_mailbox_get_key_name(ns, vname);
+	const char *owner = namespace_get_owner(ns);
+	const char *key, *value;
 
-	if (ruser == NULL || name == NULL)
-		return 0;
-	if (name_wants_lookup(ruser, box, name)) {
-		ret = directory_lookup(ruser, user, name, response_r);
-		if (ret < 0)
-			return ret;
+	i_zero(location_r);
+	t_array_init(&location_r->urls, 2);
+	if (ruser == NULL || key_name == NULL)
+		return;
+	if (owner != NULL && strcmp(owner, user->username) == 0) {
+		locate_home(ruser, key_name, location_r);
+		return;
 	}
-	if (ruser->home.host != NULL && is_private(box) &&
-	    referral_mailbox_name_error(name) == NULL) {
-		url = ruser->home;
-		url.mailbox = name;
-		*response_r = referral_response_mailbox(&url, user->username);
+	if (name_wants_lookup(ruser, ns, vname, key_name) &&
+	    (key = referral_key_mailbox(key_name)) != NULL) {
+		switch (directory_lookup(ruser, user, key_name, key, &value,
+					 location_r)) {
+		case 1:
+			handle_answer(ruser, user, key_name, value, location_r);
+			return;
+		case -1:
+			return;
+		}
+		if (owner != NULL && ruser->set.owners != 0) {
+			locate_owner(ruser, user, owner, key_name, location_r);
+			return;
+		}
+	}
+	if (is_private(ns))
+		locate_home(ruser, key_name, location_r);
+}
+
+const char *
+imap_referral_location_response(struct mail_user *user,
+				const struct imap_referral_location *location)
+{
+	const struct referral_url *urls;
+	unsigned int count;
+
+	urls = array_get(&location->urls, &count);
+	switch (location->place) {
+	case IMAP_REFERRAL_PLACE_LOCAL:
+		break;
+	case IMAP_REFERRAL_PLACE_REMOTE:
+		return referral_response_mailbox(urls, count, user->username);
+	case IMAP_REFERRAL_PLACE_NO_VISITORS:
+		return referral_response_no_visitors(&urls[0]);
+	case IMAP_REFERRAL_PLACE_UNKNOWN:
+		return REFERRAL_RESPONSE_UNAVAILABLE;
+	}
+	i_unreached();
+}
+
+/*
+ * Lists
+ */
+
+int imap_referral_user_iterate(struct mail_user *user,
+			       referral_row_callback_t *callback,
+			       void *context)
+{
+	struct imap_referral_user *ruser =
+		IMAP_REFERRAL_USER_CONTEXT_REQUIRE(user);
+	const char *error;
+
+	if ((referral_client_iterate)(ruser->client, user->username,
+				      REFERRAL_KEY_MAILBOX, callback, context,
+				      &error) < 0) {
+		e_error(user->event, "Listing the mailboxes on other servers "
+			"failed: %s", error);
 		return -1;
 	}
 	return 0;
+}
+
+bool imap_referral_user_is_remote(struct mail_user *user, const char *value)
+{
+	struct imap_referral_user *ruser =
+		IMAP_REFERRAL_USER_CONTEXT_REQUIRE(user);
+	ARRAY_TYPE(referral_url) urls;
+	const char *error;
+
+	/* Who opens one with a broken location is told that it cannot be
+	   found out: it is not taken for local. */
+	return referral_answer_parse(pool_datastack_create(), value,
+				     &urls, &error) < 0 ||
+		referral_answer_choose(&urls, ruser->self, user->conn.local_ip,
+				       user->conn.local_port) != NULL;
 }

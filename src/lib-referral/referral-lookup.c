@@ -96,17 +96,16 @@ static void referral_lookup_timeout(struct referral_lookup *lookup)
 		lookup->client->timeout_msecs));
 }
 
-/* The lookup has failed before it was sent. */
+/* What was to be sent then has failed at once. */
 static void
-referral_client_check_blocked(struct referral_lookup *lookup,
+referral_client_check_blocked(struct referral_client *client,
+			      const struct timeval *send_time,
 			      const char *error)
 {
-	struct referral_client *client = lookup->client;
 	struct timeval now;
 
 	i_gettimeofday(&now);
-	if (timeval_diff_msecs(&now, &lookup->send_time) <
-	    REFERRAL_CLIENT_BLOCKED_MSECS)
+	if (timeval_diff_msecs(&now, send_time) < REFERRAL_CLIENT_BLOCKED_MSECS)
 		return;
 	i_free(client->retry_error);
 	client->retry_error = i_strdup(error);
@@ -134,8 +133,11 @@ referral_lookup_dict_callback(const struct dict_lookup_result *dict_result,
 		.error = dict_result->error,
 	};
 
-	if (lookup->sending && dict_result->ret < 0)
-		referral_client_check_blocked(lookup, dict_result->error);
+	if (lookup->sending && dict_result->ret < 0) {
+		referral_client_check_blocked(lookup->client,
+					      &lookup->send_time,
+					      dict_result->error);
+	}
 	if (lookup->callback != NULL)
 		referral_lookup_finish(lookup, &result);
 	referral_lookup_unref(lookup);
@@ -247,6 +249,92 @@ void referral_client_lookup(struct referral_client *client,
 	result_r->error = t_strdup(sync.error);
 	i_free(sync.value);
 	i_free(sync.error);
+}
+
+struct referral_iterate {
+	struct ioloop *ioloop;
+	bool timed_out;
+};
+
+static void referral_iterate_more(struct referral_iterate *iter)
+{
+	io_loop_stop(iter->ioloop);
+}
+
+static void referral_iterate_timeout(struct referral_iterate *iter)
+{
+	iter->timed_out = TRUE;
+	io_loop_stop(iter->ioloop);
+}
+
+static int
+referral_client_iterate_rows(struct referral_client *client,
+			     const char *username, const char *path,
+			     referral_row_callback_t *callback, void *context,
+			     struct referral_iterate *iter,
+			     const char **error_r)
+{
+	const struct dict_op_settings set = { .username = username };
+	struct dict_iterate_context *dict_iter;
+	struct timeval send_time;
+	struct timeout *to;
+	const char *key, *value;
+	bool more = TRUE, has_more = FALSE;
+	int ret;
+
+	i_gettimeofday(&send_time);
+	dict_iter = dict_iterate_init(client->dict, &set, path,
+				      DICT_ITERATE_FLAG_ASYNC);
+	dict_iterate_set_async_callback(dict_iter, referral_iterate_more, iter);
+	to = timeout_add(client->timeout_msecs, referral_iterate_timeout, iter);
+	while (more) {
+		while (more && dict_iterate(dict_iter, &key, &value)) T_BEGIN {
+			more = callback(key, value, context);
+		} T_END;
+		has_more = dict_iterate_has_more(dict_iter);
+		more = more && has_more && !iter->timed_out;
+		if (more) {
+			timeout_reset(to);
+			io_loop_run(iter->ioloop);
+		}
+	}
+	timeout_remove(&to);
+	ret = dict_iterate_deinit(&dict_iter, error_r);
+	if (ret < 0 && !has_more) {
+		referral_client_check_blocked(client, &send_time, *error_r);
+	} else if (iter->timed_out) {
+		*error_r = t_strdup_printf("No answer from the dict in %u ms",
+					   client->timeout_msecs);
+		ret = -1;
+	}
+	return ret;
+}
+
+#undef referral_client_iterate
+int referral_client_iterate(struct referral_client *client,
+			    const char *username, const char *path,
+			    referral_row_callback_t *callback, void *context,
+			    const char **error_r)
+{
+	struct ioloop *prev_ioloop = current_ioloop;
+	struct referral_iterate iter = { .timed_out = FALSE };
+	int ret;
+
+	if (referral_client_open(client, error_r) < 0)
+		return -1;
+	if (!referral_client_may_try(client)) {
+		*error_r = t_strdup(client->retry_error);
+		return -1;
+	}
+	iter.ioloop = io_loop_create();
+	dict_switch_ioloop(client->dict);
+	ret = referral_client_iterate_rows(client, username, path,
+					   callback, context, &iter, error_r);
+	io_loop_set_current(prev_ioloop);
+	dict_switch_ioloop(client->dict);
+	io_loop_set_current(iter.ioloop);
+	io_loop_destroy(&iter.ioloop);
+	return ret;
 }
 
 /* dict_deinit() would wait for the references of lookups, which a dict process

@@ -46,4 +46,24 @@ void referral_client_lookup(struct referral_client *client,
 			    const char *username, const char *key,
 			    struct referral_lookup_result *result_r);
 
+/* The strings are valid only while the callback runs. Returns FALSE to stop. */
+typedef bool referral_row_callback_t(const char *key, const char *value,
+				     void *context);
+
+/* Call back for all keys below the path, on behalf of a user, and return then.
+   Returns 0 if these were all of them or the callback has stopped it, -1 with
+   error_r if not. It gives up when no row has come for as long as the timeout.
+   No other ioloop events are handled meanwhile. */
+int referral_client_iterate(struct referral_client *client,
+			    const char *username, const char *path,
+			    referral_row_callback_t *callback, void *context,
+			    const char **error_r);
+#define referral_client_iterate(client, username, path, callback, context, \
+				error_r) \
+	referral_client_iterate(client, username, path, \
+		(referral_row_callback_t *)(callback), \
+		1 ? (context) : CALLBACK_TYPECHECK(callback, \
+			bool (*)(const char *, const char *, typeof(context))), \
+		error_r)
+
 #endif

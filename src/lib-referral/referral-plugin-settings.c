@@ -12,6 +12,8 @@
 static const char *const no_home_choices[] = { "local", "refuse", NULL };
 static const char *const bool_choices[] = { "no", "yes", NULL };
 static const char *const guests_choices[] = { "no", "auto", NULL };
+static const char *const urls_choices[] = { "first", "all", NULL };
+static const char *const subscriptions_choices[] = { "local", "refer", NULL };
 
 /* An empty server is this host's own name: nothing to check here. */
 static int
@@ -52,5 +54,12 @@ const struct referral_setting referral_plugin_setting_defs[] = {
 	DEF(ENUM, login_address, .default_value = "no",
 	    .choices = bool_choices),
 	DEF(STR, mailboxes, .default_value = ""),
+	DEF(ENUM, owners, .default_value = "yes", .choices = bool_choices),
+	DEF(ENUM, urls, .default_value = "first", .choices = urls_choices),
+	DEF(ENUM, subscriptions, .default_value = "local",
+	    .choices = subscriptions_choices),
+	{ "imap_referral_cache_ttl", REFERRAL_SETTING_TYPE_MSECS,
+	  offsetof(struct referral_plugin_settings, cache_ttl_msecs),
+	  .default_value = "1s", .min = 0, .max = 3600*1000 },
 	{ .name = NULL }
 };

@@ -20,6 +20,16 @@ enum referral_guests {
 	REFERRAL_GUESTS_AUTO,
 };
 
+enum referral_urls {
+	REFERRAL_URLS_FIRST = 0,
+	REFERRAL_URLS_ALL,
+};
+
+enum referral_subscriptions {
+	REFERRAL_SUBSCRIPTIONS_LOCAL = 0,
+	REFERRAL_SUBSCRIPTIONS_REFER,
+};
+
 /* The imap_referral_* settings, which all processes but dict-async share. What
    they mean is said in conf/imap-referral.conf.ext. */
 struct referral_plugin_settings {
@@ -30,6 +40,10 @@ struct referral_plugin_settings {
 	unsigned int guests; /* enum referral_guests */
 	unsigned int login_address; /* boolean */
 	const char *mailboxes;
+	unsigned int owners; /* boolean */
+	unsigned int urls; /* enum referral_urls */
+	unsigned int subscriptions; /* enum referral_subscriptions */
+	unsigned int cache_ttl_msecs;
 };
 
 extern const struct referral_setting referral_plugin_setting_defs[];

@@ -5,13 +5,51 @@
 #include "referral-url.h"
 #include "referral-response.h"
 
-const char *referral_response_mailbox(const struct referral_url *url,
-				      const char *user)
+static void
+referral_response_append_sentence(string_t *str,
+				  const struct referral_url *server)
+{
+	str_printfa(str, "This folder is on IMAP server %s.", server->host);
+}
+
+static const char *
+referral_response_create(const struct referral_url *urls, unsigned int count,
+			 const struct referral_url *server, const char *user)
 {
 	string_t *str = t_str_new(256);
+	unsigned int i;
 
-	str_append(str, "[REFERRAL ");
-	referral_url_append(str, url, user);
-	str_printfa(str, "] This folder is on IMAP server %s.", url->host);
+	str_append(str, "[REFERRAL");
+	for (i = 0; i < count; i++) {
+		str_append_c(str, ' ');
+		referral_url_append(str, &urls[i], user);
+	}
+	str_append(str, "] ");
+	referral_response_append_sentence(str, server);
+	return str_c(str);
+}
+
+const char *referral_response_mailbox(const struct referral_url *urls,
+				      unsigned int count, const char *user)
+{
+	i_assert(count > 0);
+	return referral_response_create(urls, count, &urls[0], user);
+}
+
+const char *referral_response_rename(const struct referral_url *old_url,
+				     const struct referral_url *new_url,
+				     const struct referral_url *server,
+				     const char *user)
+{
+	const struct referral_url urls[] = { *old_url, *new_url };
+
+	return referral_response_create(urls, 2, server, user);
+}
+
+const char *referral_response_no_visitors(const struct referral_url *server)
+{
+	string_t *str = t_str_new(128);
+
+	referral_response_append_sentence(str, server);
 	return str_c(str);
 }

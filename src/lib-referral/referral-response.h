@@ -3,16 +3,31 @@
 
 struct referral_url;
 
-/* The text of a tagged NO, without "NO ", allocated from the data stack: the
+/* Texts of a tagged NO, without "NO ", allocated from the data stack: the
    REFERRAL response code (RFC 2193 section 6) and one short ASCII sentence.
    "user" is the name to log in with there. */
-const char *referral_response_mailbox(const struct referral_url *url,
-				      const char *user);
+
+/* For all commands but RENAME: where the mailbox is, the best place first. */
+const char *referral_response_mailbox(const struct referral_url *urls,
+				      unsigned int count, const char *user);
+/* For RENAME (RFC 2193 section 4.3): where the mailbox is, and where it would
+   be under its new name. "server" is the one of both that people are told. */
+const char *referral_response_rename(const struct referral_url *old_url,
+				     const struct referral_url *new_url,
+				     const struct referral_url *server,
+				     const char *user);
+/* For a mailbox on a server that would not let the user in: only the sentence,
+   as a client would be sent back and forth for ever. */
+const char *referral_response_no_visitors(const struct referral_url *server);
 
 /* The text of the tagged NO for when the directory cannot be asked, with the
    UNAVAILABLE response code (RFC 9051 section 7.1). */
 #define REFERRAL_RESPONSE_UNAVAILABLE \
 	"[UNAVAILABLE] The location of this folder cannot be looked up " \
+	"at the moment. Try again later."
+/* The same for a list of mailboxes, of which the local ones have been sent. */
+#define REFERRAL_RESPONSE_LIST_UNAVAILABLE \
+	"[UNAVAILABLE] The folders on other servers cannot be looked up " \
 	"at the moment. Try again later."
 
 #endif

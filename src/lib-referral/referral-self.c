@@ -48,6 +48,12 @@ int referral_self_init(pool_t pool, const char *server, const char *aliases,
 	return 0;
 }
 
+const struct referral_url *
+referral_self_get_server(const struct referral_self *self)
+{
+	return array_front(&self->servers);
+}
+
 /* The other port of a server that has both of IMAP's, or 0. */
 static in_port_t partner_port(in_port_t port)
 {

@@ -16,6 +16,10 @@ struct referral_self;
 int referral_self_init(pool_t pool, const char *server, const char *aliases,
 		       struct referral_self **self_r, const char **error_r);
 
+/* Returns the server's public name and port. */
+const struct referral_url *
+referral_self_get_server(const struct referral_self *self);
+
 /* TRUE if the URL's host and port are this server: its name, an alias, or the
    address that the client connected to (NULL if not known). A port matches if
    it is the one configured or the one that the client connected to, and 143

@@ -55,7 +55,7 @@ static void test_referral_response_mailbox(void)
 			continue;
 		}
 		test_assert_idx(ret == 0, i);
-		response = referral_response_mailbox(&url, tests[i].user);
+		response = referral_response_mailbox(&url, 1, tests[i].user);
 		test_assert_strcmp_idx(response, tests[i].response, i);
 		test_assert_idx(response_is_safe(response), i);
 	}
@@ -73,7 +73,7 @@ static void test_referral_response_all_bytes(void)
 		name[1] = i;
 		url.mailbox = name;
 		test_assert_idx(response_is_safe(
-			referral_response_mailbox(&url, name)), i);
+			referral_response_mailbox(&url, 1, name)), i);
 	} T_END;
 	test_end();
 }
@@ -90,15 +90,40 @@ static void test_referral_response_ipv6(void)
 	test_begin("referral response: IPv6");
 	test_assert(referral_url_parse(pool_datastack_create(),
 		"imap://[2001:db8::1]/x", &url, &error) == 0);
-	test_assert_strcmp(referral_response_mailbox(&url, "joe"),
+	test_assert_strcmp(referral_response_mailbox(&url, 1, "joe"),
 		"[REFERRAL imap://joe;AUTH=*@[2001:db8::1]/x] "
 		"This folder is on IMAP server 2001:db8::1.");
+	test_end();
+}
+
+static void test_referral_response_several(void)
+{
+	const struct referral_url urls[] = {
+		{ .host = "imap2", .port = 143, .mailbox = "a b" },
+		{ .host = "imap3", .port = 10143, .mailbox = "c" },
+	};
+
+	test_begin("referral response: several URLs");
+	test_assert_strcmp(referral_response_mailbox(urls, 2, "joe"),
+		"[REFERRAL imap://joe;AUTH=*@imap2/a%20b "
+		"imap://joe;AUTH=*@imap3:10143/c] "
+		"This folder is on IMAP server imap2.");
+	test_assert_strcmp(referral_response_rename(&urls[0], &urls[1],
+						    &urls[1], "joe"),
+		"[REFERRAL imap://joe;AUTH=*@imap2/a%20b "
+		"imap://joe;AUTH=*@imap3:10143/c] "
+		"This folder is on IMAP server imap3.");
+	test_assert_strcmp(referral_response_no_visitors(&urls[0]),
+			   "This folder is on IMAP server imap2.");
 	test_end();
 }
 
 static void test_referral_response_unavailable(void)
 {
 	test_begin("referral response: unavailable");
+	test_assert(response_is_safe(REFERRAL_RESPONSE_LIST_UNAVAILABLE));
+	test_assert(str_begins_with(REFERRAL_RESPONSE_LIST_UNAVAILABLE,
+				    "[UNAVAILABLE] "));
 	test_assert(response_is_safe(REFERRAL_RESPONSE_UNAVAILABLE));
 	test_assert(str_begins_with(REFERRAL_RESPONSE_UNAVAILABLE,
 			       "[UNAVAILABLE] "));
@@ -111,6 +136,7 @@ int main(void)
 		test_referral_response_mailbox,
 		test_referral_response_all_bytes,
 		test_referral_response_ipv6,
+		test_referral_response_several,
 		test_referral_response_unavailable,
 		NULL
 	};
