@@ -17,6 +17,7 @@
 #include "referral-plugin-settings.h"
 #include "referral-response.h"
 #include "imap-referral-compat.h"
+#include "imap-referral-mailbox.h"
 #include "imap-referral-names.h"
 #include "imap-referral-output.h"
 #include "imap-referral-user.h"
@@ -206,7 +207,7 @@ rename_get_response(struct mail_user *user,
 {
 	struct imap_referral_location old_location, new_location;
 	struct referral_url old_url, new_url;
-	bool old_local, new_local;
+	bool old_local, new_local, stays;
 
 	imap_referral_user_locate(user, old_mailbox->ns, old_mailbox->vname,
 				  &old_location);
@@ -217,7 +218,11 @@ rename_get_response(struct mail_user *user,
 		return REFERRAL_RESPONSE_UNAVAILABLE;
 	old_local = old_location.place == IMAP_REFERRAL_PLACE_LOCAL;
 	new_local = new_location.place == IMAP_REFERRAL_PLACE_LOCAL;
-	if (old_local && new_local)
+	/* What does not exist is Dovecot's to tell. */
+	if (old_local &&
+	    (new_local ||
+	     !imap_referral_mailbox_is_here(old_mailbox->ns->list,
+					    old_mailbox->vname)))
 		return NULL;
 	if (old_location.place == IMAP_REFERRAL_PLACE_NO_VISITORS ||
 	    new_location.place == IMAP_REFERRAL_PLACE_NO_VISITORS) {
@@ -229,9 +234,10 @@ rename_get_response(struct mail_user *user,
 	rename_get_url(user, old_mailbox, &old_location, NULL, &old_url);
 	/* A name that the directory does not place stays on the mailbox's
 	   server, but personal mailboxes are here. */
+	stays = !new_location.listed_here &&
+		new_mailbox->ns->type != MAIL_NAMESPACE_TYPE_PRIVATE;
 	rename_get_url(user, new_mailbox, &new_location,
-		       new_mailbox->ns->type == MAIL_NAMESPACE_TYPE_PRIVATE ?
-		       NULL : &old_url, &new_url);
+		       stays ? &old_url : NULL, &new_url);
 	return referral_response_rename(&old_url, &new_url,
 					old_local ? &new_url : &old_url,
 					user->username);
@@ -362,6 +368,8 @@ static bool command_list(struct client_command_context *cmd)
 		return command_run(cmd);
 
 	command_set_list_type(cmd, IMAP_REFERRAL_LIST_EXTENDED);
+	if (imap_referral_user_is_guest(cmd->client->user))
+		imap_referral_output_set_remote_inbox(cmd->client->output);
 	line = list_extend_args(args);
 	return line == NULL ? command_run(cmd) : command_run_args(cmd, line);
 }
@@ -424,8 +432,10 @@ static void imap_referral_command_pre(struct client_command_context *cmd)
 	running_cmd = cmd;
 	if (rcmd->list_type != IMAP_REFERRAL_LIST_NONE) {
 		rcmd->output = client->output;
-		client->output = imap_referral_output_create(rcmd->output,
-			imap_referral_user_is_guest(client->user));
+		client->output = imap_referral_output_create(rcmd->output);
+		if (rcmd->list_type == IMAP_REFERRAL_LIST_EXTENDED &&
+		    imap_referral_user_is_guest(client->user))
+			imap_referral_output_set_remote_inbox(client->output);
 	}
 }
 

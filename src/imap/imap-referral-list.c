@@ -10,6 +10,7 @@
 #include "mailbox-list-private.h"
 #include "referral-response.h"
 #include "imap-referral-command.h"
+#include "imap-referral-mailbox.h"
 #include "imap-referral-names.h"
 #include "imap-referral-user.h"
 #include "imap-referral-list.h"
@@ -43,6 +44,8 @@ struct imap_referral_list_iter {
 	struct imap_match_glob *glob;
 	/* \Remote is wanted */
 	bool extended;
+	/* A guest's personal mailboxes are all at home. */
+	bool all_remote;
 	struct mailbox_info info;
 
 	/* The directory cannot be asked: only what is here is listed. */
@@ -84,6 +87,8 @@ imap_referral_list_iter_init(struct mailbox_list *list,
 	iter->glob = imap_match_init_multiple(ctx->pool, patterns, TRUE,
 					mail_namespace_get_sep(list->ns));
 	iter->extended = extended;
+	iter->all_remote = list->ns->type == MAIL_NAMESPACE_TYPE_PRIVATE &&
+		imap_referral_user_is_guest(list->ns->user);
 	iter->info.ns = list->ns;
 	return ctx;
 }
@@ -96,7 +101,7 @@ iter_set_remote(struct mailbox_list_iterate_context *ctx,
 {
 	if ((ctx->flags & MAILBOX_LIST_ITER_RETURN_NO_FLAGS) == 0)
 		info->flags &= ENUM_NEGATE(IMAP_REFERRAL_LOCAL_FLAGS);
-	if ((name_flags & IMAP_REFERRAL_NAME_REMOTE_CHILDREN) != 0)
+	if ((name_flags & IMAP_REFERRAL_NAME_CHILDREN) != 0)
 		info->flags |= MAILBOX_CHILDREN;
 	info->special_use = iter->extended ?
 		IMAP_REFERRAL_ATTRIBUTE_REMOTE : NULL;
@@ -117,7 +122,7 @@ iter_handle_local(struct mailbox_list_iterate_context *ctx,
 		iter->shown[idx] = TRUE;
 		flags = iter->names->names[idx].flags;
 	}
-	if ((flags & IMAP_REFERRAL_NAME_REMOTE) != 0) {
+	if ((flags & IMAP_REFERRAL_NAME_REMOTE) != 0 || iter->all_remote) {
 		if ((ctx->flags & MAILBOX_LIST_ITER_SELECT_SPECIALUSE) != 0)
 			return FALSE;
 		iter_set_remote(ctx, iter, flags, &iter->info);
@@ -235,19 +240,6 @@ imap_referral_list_iter_deinit(struct mailbox_list_iterate_context *ctx)
  * Subscriptions
  */
 
-static bool is_here(struct mailbox_list *list, const char *vname)
-{
-	enum mailbox_existence existence = MAILBOX_EXISTENCE_NONE;
-	struct mailbox *box;
-
-	/* The list may say that a mailbox exists without looking. */
-	box = mailbox_alloc(list, vname, 0);
-	if (mailbox_exists(box, FALSE, &existence) < 0)
-		existence = MAILBOX_EXISTENCE_NONE;
-	mailbox_free(&box);
-	return existence != MAILBOX_EXISTENCE_NONE;
-}
-
 /* LIST and LSUB never show a remote mailbox (RFC 2193 section 4). Most of what
    is subscribed is here: nothing is asked about that. */
 static bool subscription_is_hidden(struct mailbox_list *list, const char *vname)
@@ -255,7 +247,7 @@ static bool subscription_is_hidden(struct mailbox_list *list, const char *vname)
 	struct imap_referral_location location;
 
 	if (!imap_referral_user_may_refer(list->ns->user, list->ns, vname) ||
-	    is_here(list, vname))
+	    imap_referral_mailbox_is_here(list, vname))
 		return FALSE;
 	imap_referral_user_locate(list->ns->user, list->ns, vname, &location);
 	return location.place != IMAP_REFERRAL_PLACE_LOCAL;

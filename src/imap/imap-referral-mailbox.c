@@ -165,9 +165,16 @@ imap_referral_mailbox_rename(struct mailbox *src, struct mailbox *dest)
 {
 	struct imap_referral_mailbox *rbox = IMAP_REFERRAL_MAILBOX_CONTEXT(src);
 
-	/* RENAME has been answered if one of them is remote. */
+	/* RENAME has been answered if one of them is remote, unless it would
+	   fail anyway. */
 	if (mailbox_check(src) < 0)
 		return -1;
+	if (imap_referral_user_may_refer(dest->list->ns->user, dest->list->ns,
+					 dest->vname) &&
+	    mailbox_check(dest) < 0) {
+		mail_storage_copy_error(src->storage, dest->storage);
+		return -1;
+	}
 	return rbox->module_ctx.super.rename_box(src, dest);
 }
 
@@ -208,4 +215,18 @@ void imap_referral_mailbox_allocated(struct mailbox *box)
 	v->get_metadata = imap_referral_mailbox_get_metadata;
 	v->set_subscribed = imap_referral_mailbox_set_subscribed;
 	MODULE_CONTEXT_SET(box, imap_referral_mailbox_module, rbox);
+}
+
+bool imap_referral_mailbox_is_here(struct mailbox_list *list,
+				   const char *vname)
+{
+	enum mailbox_existence existence;
+	struct mailbox *box;
+	bool here;
+
+	box = mailbox_alloc(list, vname, 0);
+	here = mailbox_exists(box, TRUE, &existence) == 0 &&
+		existence != MAILBOX_EXISTENCE_NONE;
+	mailbox_free(&box);
+	return here;
 }

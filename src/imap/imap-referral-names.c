@@ -98,7 +98,8 @@ names_add_row(struct imap_referral_names *names,
 	names_add(array, vname, IMAP_REFERRAL_NAME_LISTED |
 		  (row->remote ? IMAP_REFERRAL_NAME_REMOTE : 0));
 
-	parent_flags = row->remote ? IMAP_REFERRAL_NAME_REMOTE_CHILDREN : 0;
+	parent_flags = IMAP_REFERRAL_NAME_CHILDREN |
+		(row->remote ? IMAP_REFERRAL_NAME_REMOTE_CHILDREN : 0);
 	while ((p = strrchr(vname, sep)) != NULL &&
 	       (size_t)(p - vname) >= ns->prefix_len) {
 		vname = p_strdup_until(names->pool, vname, p);

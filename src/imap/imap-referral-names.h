@@ -13,8 +13,9 @@ enum imap_referral_name_flags {
 	IMAP_REFERRAL_NAME_LISTED = 0x01,
 	/* It is listed, and it is on another server. */
 	IMAP_REFERRAL_NAME_REMOTE = 0x02,
-	/* There is a remote mailbox below it. */
-	IMAP_REFERRAL_NAME_REMOTE_CHILDREN = 0x04,
+	/* There is a listed mailbox below it, and one that is remote. */
+	IMAP_REFERRAL_NAME_CHILDREN = 0x04,
+	IMAP_REFERRAL_NAME_REMOTE_CHILDREN = 0x08,
 };
 
 struct imap_referral_name {

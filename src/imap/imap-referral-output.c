@@ -58,7 +58,6 @@ imap_referral_output_sendv(struct ostream_private *stream,
 	const char *line;
 	size_t size = 0;
 	unsigned int i;
-	ssize_t ret;
 
 	for (i = 0; i < iov_count; i++)
 		size += iov[i].iov_len;
@@ -75,22 +74,31 @@ imap_referral_output_sendv(struct ostream_private *stream,
 			iov = new_iov;
 		}
 	}
-	if ((ret = o_stream_sendv(stream->parent, iov, iov_count)) < 0) {
+	if (o_stream_sendv(stream->parent, iov, iov_count) < 0) {
 		o_stream_copy_error_from_parent(stream);
 		return -1;
 	}
-	stream->ostream.offset += ret;
+	/* the command's statistics count it */
+	stream->ostream.offset = stream->parent->offset;
 	return size;
 }
 
-struct ostream *
-imap_referral_output_create(struct ostream *output, bool remote_inbox)
+struct ostream *imap_referral_output_create(struct ostream *output)
 {
 	struct imap_referral_ostream *stream;
 
 	stream = i_new(struct imap_referral_ostream, 1);
 	stream->ostream.sendv = imap_referral_output_sendv;
-	stream->remote_inbox = remote_inbox;
+	stream->ostream.ostream.offset = output->offset;
 	return o_stream_create(&stream->ostream, output,
 			       o_stream_get_fd(output));
+}
+
+void imap_referral_output_set_remote_inbox(struct ostream *output)
+{
+	struct imap_referral_ostream *stream =
+		container_of(output->real_stream, struct imap_referral_ostream,
+			     ostream);
+
+	stream->remote_inbox = TRUE;
 }

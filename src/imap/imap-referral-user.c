@@ -238,7 +238,8 @@ bool imap_referral_user_may_list(struct mail_user *user,
 {
 	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
 
-	return ruser != NULL && (!is_private(ns) || ruser->mailboxes != NULL);
+	return ruser != NULL && (!is_private(ns) || ruser->mailboxes != NULL ||
+				 ruser->home.host != NULL);
 }
 
 /*
@@ -277,6 +278,7 @@ handle_answer(struct imap_referral_user *ruser, struct mail_user *user,
 				   user->conn.local_port) == NULL) {
 		e_debug(user->event, "Mailbox %s is here, the directory says",
 			key_name);
+		location->listed_here = TRUE;
 		return;
 	}
 	array_foreach(&urls, url) {

@@ -22,6 +22,8 @@ enum imap_referral_place {
 /* Where a mailbox is. Allocated from the data stack. */
 struct imap_referral_location {
 	enum imap_referral_place place;
+	/* The directory says that it is here. */
+	bool listed_here;
 	/* With the mailbox's name, the best place first */
 	ARRAY_TYPE(referral_url) urls;
 };
@@ -55,7 +57,7 @@ imap_referral_mailbox_get_vname(const struct mail_namespace *ns,
 bool imap_referral_user_may_refer(struct mail_user *user,
 				  const struct mail_namespace *ns,
 				  const char *vname);
-/* Returns TRUE if the directory may list mailboxes of the namespace. */
+/* Returns TRUE if there may be remote mailboxes in the namespace. */
 bool imap_referral_user_may_list(struct mail_user *user,
 				 const struct mail_namespace *ns);
 
