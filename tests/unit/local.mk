@@ -9,9 +9,13 @@ unit_directory_ldadd = \
 
 check_PROGRAMS = \
 	tests/unit/test-dict-referral-ldap \
+	tests/unit/test-imap-referral-answers \
+	tests/unit/test-imap-referral-names \
+	tests/unit/test-imap-referral-output \
 	tests/unit/test-referral-answer \
 	tests/unit/test-referral-directory \
 	tests/unit/test-referral-home-cache \
+	tests/unit/test-referral-iterate \
 	tests/unit/test-referral-key \
 	tests/unit/test-referral-ldap-connection \
 	tests/unit/test-referral-ldap-password \
@@ -64,6 +68,20 @@ tests_unit_libunit_ldap_la_SOURCES = \
 	tests/unit/unit-ldap.h
 tests_unit_libunit_ldap_la_CPPFLAGS = $(unit_directory_cppflags)
 
+unit_imap_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/src/imap
+
+tests_unit_test_imap_referral_answers_SOURCES = \
+	tests/unit/test-imap-referral-answers.c \
+	src/imap/imap-referral-answers.c
+tests_unit_test_imap_referral_answers_CPPFLAGS = $(unit_imap_cppflags)
+tests_unit_test_imap_referral_names_SOURCES = \
+	tests/unit/test-imap-referral-names.c \
+	src/imap/imap-referral-names.c
+tests_unit_test_imap_referral_names_CPPFLAGS = $(unit_imap_cppflags)
+tests_unit_test_imap_referral_output_SOURCES = \
+	tests/unit/test-imap-referral-output.c \
+	src/imap/imap-referral-output.c
+tests_unit_test_imap_referral_output_CPPFLAGS = $(unit_imap_cppflags)
 tests_unit_test_dict_driver_SOURCES = \
 	tests/unit/test-dict-driver.c \
 	$(compat_dict_sources)

@@ -21,6 +21,10 @@ static void test_referral_plugin_settings_defaults(void)
 	test_assert(set.guests == REFERRAL_GUESTS_NO);
 	test_assert(set.login_address == 0);
 	test_assert_strcmp(set.mailboxes, "");
+	test_assert(set.owners == 1);
+	test_assert(set.urls == REFERRAL_URLS_FIRST);
+	test_assert(set.subscriptions == REFERRAL_SUBSCRIPTIONS_LOCAL);
+	test_assert(set.cache_ttl_msecs == 1000);
 	test_end();
 }
 
@@ -41,6 +45,14 @@ static void test_referral_plugin_settings_set(void)
 		{ "imap_referral_login_address", "no", 0 },
 		{ "imap_referral_login_address", "yes", 0 },
 		{ "imap_referral_mailboxes", "Lists/*", 0 },
+		{ "imap_referral_owners", "yes", 0 },
+		{ "imap_referral_owners", "no", 0 },
+		{ "imap_referral_urls", "first", 0 },
+		{ "imap_referral_urls", "all", 0 },
+		{ "imap_referral_subscriptions", "local", 0 },
+		{ "imap_referral_subscriptions", "refer", 0 },
+		{ "imap_referral_cache_ttl", "0", 0 },
+		{ "imap_referral_cache_ttl", "1h", 0 },
 		{ "imap_referral_timeout", "99ms", -1 },
 		{ "imap_referral_timeout", "0s", -1 },
 		{ "imap_referral_timeout", "2", -1 },
@@ -49,6 +61,11 @@ static void test_referral_plugin_settings_set(void)
 		{ "imap_referral_no_home", "", -1 },
 		{ "imap_referral_guests", "yes", -1 },
 		{ "imap_referral_login_address", "true", -1 },
+		{ "imap_referral_owners", "maybe", -1 },
+		{ "imap_referral_urls", "2", -1 },
+		{ "imap_referral_subscriptions", "yes", -1 },
+		{ "imap_referral_cache_ttl", "5", -1 },
+		{ "imap_referral_cache_ttl", "61min", -1 },
 		{ "imap_referral_servr", "x", -1 },
 		{ "server", "x", -1 },
 	};
