@@ -16,7 +16,7 @@ struct imap_referral_ostream {
 static const char *const dropped_lines[] = {
 	"* NO [REFERRAL ",
 	"* NO "REFERRAL_RESPONSE_UNAVAILABLE,
-	"* NO This folder is on IMAP server ",
+	"* NO "REFERRAL_RESPONSE_NO_VISITORS_PREFIX,
 };
 
 static bool is_dropped(const char *line)

@@ -5,13 +5,6 @@
 #include "referral-url.h"
 #include "referral-response.h"
 
-static void
-referral_response_append_sentence(string_t *str,
-				  const struct referral_url *server)
-{
-	str_printfa(str, "This folder is on IMAP server %s.", server->host);
-}
-
 static const char *
 referral_response_create(const struct referral_url *urls, unsigned int count,
 			 const struct referral_url *server, const char *user)
@@ -24,8 +17,7 @@ referral_response_create(const struct referral_url *urls, unsigned int count,
 		str_append_c(str, ' ');
 		referral_url_append(str, &urls[i], user);
 	}
-	str_append(str, "] ");
-	referral_response_append_sentence(str, server);
+	str_printfa(str, "] This folder is on IMAP server %s.", server->host);
 	return str_c(str);
 }
 
@@ -48,8 +40,6 @@ const char *referral_response_rename(const struct referral_url *old_url,
 
 const char *referral_response_no_visitors(const struct referral_url *server)
 {
-	string_t *str = t_str_new(128);
-
-	referral_response_append_sentence(str, server);
-	return str_c(str);
+	return t_strconcat(REFERRAL_RESPONSE_NO_VISITORS_PREFIX,
+			   server->host, ".", NULL);
 }

@@ -16,8 +16,11 @@ const char *referral_response_rename(const struct referral_url *old_url,
 				     const struct referral_url *new_url,
 				     const struct referral_url *server,
 				     const char *user);
-/* For a mailbox on a server that would not let the user in: only the sentence,
-   as a client would be sent back and forth for ever. */
+/* For a mailbox on a server that would not let the user in: no referral, as a
+   client would be sent back and forth for ever, but NOPERM (RFC 5530 section
+   3). */
+#define REFERRAL_RESPONSE_NO_VISITORS_PREFIX \
+	"[NOPERM] This folder is on IMAP server "
 const char *referral_response_no_visitors(const struct referral_url *server);
 
 /* The text of the tagged NO for when the directory cannot be asked, with the

@@ -44,7 +44,7 @@ static void test_imap_referral_output(void)
 		  NULL },
 		{ "* NO [UNAVAILABLE] The location of this folder cannot be "
 		  "looked up at the moment. Try again later.", NULL, NULL },
-		{ "* NO This folder is on IMAP server h.", NULL, NULL },
+		{ "* NO [NOPERM] This folder is on IMAP server h.", NULL, NULL },
 		/* somebody else's */
 		SAME("* NO [UNAVAILABLE] Disk"),
 	};

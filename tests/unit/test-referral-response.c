@@ -114,7 +114,7 @@ static void test_referral_response_several(void)
 		"imap://joe;AUTH=*@imap3:10143/c] "
 		"This folder is on IMAP server imap3.");
 	test_assert_strcmp(referral_response_no_visitors(&urls[0]),
-			   "This folder is on IMAP server imap2.");
+			   "[NOPERM] This folder is on IMAP server imap2.");
 	test_end();
 }
 
