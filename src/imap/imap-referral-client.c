@@ -5,6 +5,7 @@
 #include "str.h"
 #include "module-context.h"
 #include "referral-compat.h"
+#include "referral-response.h"
 #include "imap-referral-command.h"
 #include "imap-referral-client.h"
 
@@ -39,8 +40,24 @@ static const char *remove_second_code(const char *data)
 			   *end == ' ' ? end + 1 : end, NULL);
 }
 
-/* Some mailboxes fail before any function of theirs is called, and GENURLAUTH
-   takes every failure for the client's. */
+/* GENURLAUTH takes every failure for the client's. */
+static const char *find_response(const char *data)
+{
+	static const char *const responses[] = {
+		"[REFERRAL ",
+		REFERRAL_RESPONSE_UNAVAILABLE,
+		REFERRAL_RESPONSE_NO_VISITORS_PREFIX,
+	};
+	const char *response;
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(responses); i++) {
+		if ((response = strstr(data, responses[i])) != NULL)
+			return t_strconcat("NO ", response, NULL);
+	}
+	return data;
+}
+
 static const char *
 repair_tagline(struct client_command_context *cmd, const char *data)
 {
@@ -48,11 +65,13 @@ repair_tagline(struct client_command_context *cmd, const char *data)
 
 	if (str_begins_with(data, "NO [BADURL "))
 		return remove_second_code(data);
+	if (str_begins_with(data, "BAD ") && cmd->name != NULL &&
+	    strcasecmp(cmd->name, "GENURLAUTH") == 0)
+		return find_response(data);
 	if (str_begins_with(data, "NO [REFERRAL ") ||
-	    (!str_begins_with(data, "NO ") &&
-	     (!str_begins_with(data, "BAD ") ||
-	      strcasecmp(cmd->name, "GENURLAUTH") != 0)))
+	    !str_begins_with(data, "NO "))
 		return data;
+	/* Some mailboxes fail before any function of theirs is called. */
 	response = imap_referral_command_get_response(cmd);
 	return response == NULL ? data : t_strconcat("NO ", response, NULL);
 }

@@ -27,6 +27,7 @@
 #pragma weak imap_module_register
 #pragma weak command_hook_register
 #pragma weak command_hook_unregister
+#pragma weak client_read_args
 #pragma weak client_send_tagline
 
 #define IMAP_REFERRAL_COMMAND_CONTEXT(obj) \
@@ -97,14 +98,21 @@ static bool
 command_get_mailboxes(struct client_command_context *cmd,
 		      struct imap_referral_arg *mailboxes, unsigned int count)
 {
-	const struct imap_arg *args;
+	const struct imap_arg *args, *options;
 	const char *name;
-	unsigned int i;
+	unsigned int i, skip = 0;
 
-	if (imap_parser_read_args(cmd->parser, count, 0, &args) < (int)count)
+	if (imap_parser_read_args(cmd->parser, 1, 0, &args) < 1)
+		return FALSE;
+	/* GETMETADATA may have options before the name (RFC 5464 section
+	   4.2) */
+	if (imap_arg_get_list(&args[0], &options))
+		skip = 1;
+	if (imap_parser_read_args(cmd->parser, skip + count, 0, &args) <
+	    (int)(skip + count))
 		return FALSE;
 	for (i = 0; i < count; i++) {
-		if (!imap_arg_get_astring(&args[i], &name))
+		if (!imap_arg_get_astring(&args[skip + i], &name))
 			return FALSE;
 		mailboxes[i].ns = imap_referral_find_namespace(cmd, &name);
 		if (mailboxes[i].ns == NULL)
@@ -122,13 +130,18 @@ static bool command_run(struct client_command_context *cmd)
 	return rcmd->func(cmd);
 }
 
-static void
-command_refer(struct client_command_context *cmd,
-	      const struct imap_referral_location *location)
+/* Answer in place of the command's own function. Returns FALSE if there is more
+   of the command to come: it has to be read, as what follows a literal would
+   be taken for the next command. */
+static bool
+command_refuse(struct client_command_context *cmd, const char *response)
 {
-	client_send_tagline(cmd, t_strconcat("NO ",
-		imap_referral_location_response(cmd->client->user, location),
-		NULL));
+	const struct imap_arg *args;
+
+	if (!client_read_args(cmd, 0, 0, &args))
+		return FALSE;
+	client_send_tagline(cmd, t_strconcat("NO ", response, NULL));
+	return TRUE;
 }
 
 /*
@@ -147,8 +160,8 @@ static bool command_mailbox(struct client_command_context *cmd)
 				  &location);
 	if (location.place == IMAP_REFERRAL_PLACE_LOCAL)
 		return command_run(cmd);
-	command_refer(cmd, &location);
-	return TRUE;
+	return command_refuse(cmd,
+		imap_referral_location_response(cmd->client->user, &location));
 }
 
 static bool is_subscribed_here(const struct imap_referral_arg *mailbox)
@@ -252,10 +265,8 @@ static bool command_rename(struct client_command_context *cmd)
 		return command_run(cmd);
 	response = rename_get_response(cmd->client->user, &mailboxes[0],
 				       &mailboxes[1]);
-	if (response == NULL)
-		return command_run(cmd);
-	client_send_tagline(cmd, t_strconcat("NO ", response, NULL));
-	return TRUE;
+	return response == NULL ? command_run(cmd) :
+		command_refuse(cmd, response);
 }
 
 /*
@@ -381,6 +392,8 @@ static const struct imap_referral_command_handler command_handlers[] = {
 	{ .name = "XLIST", .list_type = IMAP_REFERRAL_LIST_LOCAL },
 	{ .name = "RLIST", .list_type = IMAP_REFERRAL_LIST_RLIST },
 	{ .name = "RLSUB", .list_type = IMAP_REFERRAL_LIST_RLIST },
+	/* It sends the status of the mailboxes that it watches. */
+	{ .name = "NOTIFY", .list_type = IMAP_REFERRAL_LIST_LOCAL },
 	{ .name = "RENAME", .func = command_rename },
 	{ .name = "UNSUBSCRIBE", .func = command_unsubscribe },
 	{ .name = "GETACL", .func = command_mailbox },
@@ -389,6 +402,8 @@ static const struct imap_referral_command_handler command_handlers[] = {
 	{ .name = "LISTRIGHTS", .func = command_mailbox },
 	{ .name = "MYRIGHTS", .func = command_mailbox },
 	{ .name = "GETQUOTAROOT", .func = command_mailbox },
+	{ .name = "GETMETADATA", .func = command_mailbox },
+	{ .name = "SETMETADATA", .func = command_mailbox },
 };
 
 /*
@@ -404,6 +419,10 @@ command_attach(struct client_command_context *cmd)
 
 	rcmd = p_new(cmd->pool, struct imap_referral_command, 1);
 	MODULE_CONTEXT_SET(cmd, imap_referral_command_module, rcmd);
+	if (cmd->name == NULL) {
+		/* a line that is no command */
+		return rcmd;
+	}
 	for (i = 0; i < N_ELEMENTS(command_handlers); i++) {
 		handler = &command_handlers[i];
 		if (strcasecmp(cmd->name, handler->name) != 0)
@@ -470,7 +489,7 @@ bool imap_referral_command_is_running(struct mail_user *user)
 
 bool imap_referral_command_is(struct mail_user *user, const char *name)
 {
-	return running_command(user) != NULL &&
+	return running_command(user) != NULL && running_cmd->name != NULL &&
 		strcasecmp(running_cmd->name, name) == 0;
 }
 

@@ -374,6 +374,7 @@ void imap_referral_user_locate(struct mail_user *user,
 	if (ruser == NULL || key_name == NULL)
 		return;
 	if (owner != NULL && strcmp(owner, user->username) == 0) {
+		location_r->listed_here = ruser->home.host == NULL;
 		locate_home(ruser, key_name, location_r);
 		return;
 	}

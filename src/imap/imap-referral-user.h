@@ -22,7 +22,7 @@ enum imap_referral_place {
 /* Where a mailbox is. Allocated from the data stack. */
 struct imap_referral_location {
 	enum imap_referral_place place;
-	/* The directory says that it is here. */
+	/* It is known to be here, and not only not known to be elsewhere. */
 	bool listed_here;
 	/* With the mailbox's name, the best place first */
 	ARRAY_TYPE(referral_url) urls;
