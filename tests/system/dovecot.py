@@ -71,3 +71,22 @@ def proxy_passdb(host: str, port: int) -> str:
                 f"  args = {' '.join(fields)}\n}}\n")
     return ("auth_allow_cleartext = yes\npassdb static {\n  fields {\n"
             + "".join(f"    {field}\n" for field in fields) + "  }\n}\n")
+
+
+def namespace(name: str, prefix: str, *settings: str) -> str:
+    """Configuration of a public namespace with no mailbox of its own."""
+    nothing = ("  location = fail::LAYOUT=none\n" if IS_2_3 else
+               "  mail_driver = fail\n  mailbox_list_layout = none\n")
+    return (f"namespace {name} {{\n  type = public\n  separator = /\n"
+            f"  prefix = {prefix}\n  subscriptions = no\n{nothing}"
+            + "".join(f"  {setting}\n" for setting in settings) + "}\n")
+
+
+def separator_dot() -> str:
+    """Configuration that gives all namespaces of the sandbox another
+    separator."""
+    user = "%%u" if IS_2_3 else "$user"
+    prefixes = {"inbox": "", "shared": "Shared.", "users": f"Users.{user}."}
+    return "".join(f"namespace {name} {{\n  separator = .\n"
+                   f"  prefix = {prefix}\n}}\n"
+                   for name, prefix in prefixes.items())

@@ -219,6 +219,13 @@ class DictTap(Relay):
             if found := re.match(rb"[LI](?:\d+\t\d+\t)?([^\t]*)", line):
                 yield found.group(1).decode()
 
+    def asked(self, use: Callable[[], object]) -> list[bytes]:
+        """The lookups and iterations that a function causes."""
+        before = len(self.lines)
+        use()
+        return [line for line in self.lines[before:]
+                if line[:1] in (b"L", b"I")]
+
     def close(self) -> None:
         super().close()
         self.path.unlink(missing_ok=True)

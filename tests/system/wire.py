@@ -45,6 +45,28 @@ class Reply:
         found = re.search(r"\[REFERRAL ([^\]]*)\]", self.tagged)
         return found.group(1) if found else None
 
+    def listed(self, kind: str = "LIST") -> dict[str, set[str]]:
+        """Names and flags of LIST or LSUB lines, each name once. A CHILDINFO
+        counts as a flag."""
+        rows: dict[str, set[str]] = {}
+        for line in self.untagged:
+            found = re.fullmatch(
+                rf'\* {kind} \(([^)]*)\) (?:"[^"]*"|NIL) '
+                r'("(?:\\.|[^"\\])*"|\{\d+\}\r\n.*?|[^ ]+)'
+                r'(?: \("?(CHILDINFO)"? \(.*\)\))?', line, re.DOTALL)
+            if found is None:
+                continue
+            name = found.group(2)
+            if name.startswith('"'):
+                name = re.sub(r"\\(.)", r"\1", name[1:-1])
+            elif name.startswith("{"):
+                name = name.split("\n", 1)[1]
+            assert name not in rows, f"twice: {name} in {self.untagged}"
+            rows[name] = set(found.group(1).split())
+            if found.group(3):
+                rows[name].add("CHILDINFO")
+        return rows
+
 
 class Imap:
     """One connection. `received` keeps everything the server ever sent."""
