@@ -82,11 +82,12 @@ def namespace(name: str, prefix: str, *settings: str) -> str:
             + "".join(f"  {setting}\n" for setting in settings) + "}\n")
 
 
-def separator_dot() -> str:
-    """Configuration that gives all namespaces of the sandbox another
-    separator."""
+def separator_dot(*more: str) -> str:
+    """Configuration that gives all namespaces of the sandbox, and more of
+    them by the names in their prefixes, another separator."""
     user = "%%u" if IS_2_3 else "$user"
-    prefixes = {"inbox": "", "shared": "Shared.", "users": f"Users.{user}."}
+    prefixes = {"inbox": "", "shared": "Shared.", "users": f"Users.{user}.",
+                **{name.lower(): f"{name}." for name in more}}
     return "".join(f"namespace {name} {{\n  separator = .\n"
                    f"  prefix = {prefix}\n}}\n"
                    for name, prefix in prefixes.items())

@@ -621,8 +621,7 @@ def test_listed_mailbox_of_another_user(sandbox: Sandbox, alice: Imap,
 
 
 def test_separator(sandbox: Sandbox, config: Config) -> None:
-    config.edit(dovecot=dovecot.separator_dot(),
-                referral={"imap_referral_mailboxes": None})
+    config.edit(dovecot=dovecot.separator_dot("Team", "Kids", "Hidden"))
     with sandbox.session("alice") as client:
         rows = listed(client, 'LIST (REMOTE) "" "Shared.*"')
         assert {name for name, flags in rows.items()
@@ -632,6 +631,7 @@ def test_separator(sandbox: Sandbox, config: Config) -> None:
             == {"Shared.eu.north"}
         assert set(listed(client, 'RLIST "Shared." sales')) \
             == {"Shared.sales"}
+        assert set(listed(client, 'RLIST "" "Old.%"')) == {"Old.2020"}
         assert client.ok('RLIST "" ""').untagged \
             == [r'* LIST (\Noselect) "." ""']
 

@@ -47,7 +47,7 @@ class Reply:
 
     def listed(self, kind: str = "LIST") -> dict[str, set[str]]:
         """Names and flags of LIST or LSUB lines, each name once. A CHILDINFO
-        counts as a flag."""
+        counts as a flag; whether there is new mail does not."""
         rows: dict[str, set[str]] = {}
         for line in self.untagged:
             found = re.fullmatch(
@@ -62,7 +62,8 @@ class Reply:
             elif name.startswith("{"):
                 name = name.split("\n", 1)[1]
             assert name not in rows, f"twice: {name} in {self.untagged}"
-            rows[name] = set(found.group(1).split())
+            rows[name] = set(found.group(1).split()) \
+                - {r"\Marked", r"\UnMarked"}
             if found.group(3):
                 rows[name].add("CHILDINFO")
         return rows
