@@ -153,15 +153,20 @@ class Directory:
     """The directory's administrator, who undoes everything at the end."""
 
     def __init__(self, env: dict[str, str]) -> None:
+        self._env = env
         self._base = env["LDAP_BASE"]
-        self._connection = ldap3.Connection(
-            ldap3.Server(env["LDAP1_URI"], get_info=ldap3.NONE),
-            env["LDAP_ADMIN_DN"], env["LDAP_ADMIN_PASSWORD"],
-            auto_bind=True, raise_exceptions=True)
+        self.connect()
         self._undo: list[Callable[[], object]] = []
         self._added: set[str] = set()
         # Whether what the servers find there by default was changed.
         self.touched = False
+
+    def connect(self) -> None:
+        """Also once more, when ldap1 has been down."""
+        self._connection = ldap3.Connection(
+            ldap3.Server(self._env["LDAP1_URI"], get_info=ldap3.NONE),
+            self._env["LDAP_ADMIN_DN"], self._env["LDAP_ADMIN_PASSWORD"],
+            auto_bind=True, raise_exceptions=True)
 
     def person(self, uid: str) -> str:
         return (f"uid={ldap3.utils.dn.escape_rdn(uid)},"

@@ -100,6 +100,7 @@ def listing(sandbox: Sandbox) -> Iterator[None]:
             for preference, number in enumerate(numbers)])
     wait_until_listed(sandbox, set(LISTED))
     yield
+    administrator.connect()
     administrator.restore()
     wait_until_listed(sandbox, set(LISTED_BY_DEFAULT))
 
@@ -157,7 +158,8 @@ LISTS = {
     '"" "Shared/s*s"': {SALES},
     '"" "*oslo"': {"Shared/eu/north/oslo"},
     '"" "*/oslo"': {"Shared/eu/north/oslo"},
-    '"" "*r%o*o"': {"Shared/eu/north/oslo"},
+    '"" "*r%h*o"': {"Shared/eu/north/oslo"},
+    '"" "*r%o*o"': {OFFICE},
     '"" "Shared/*ot*"': {"Shared/both", "Shared/both/listed",
                          "Shared/here/remote"},
     '"" "Share%/sales"': {SALES},
@@ -680,7 +682,7 @@ ONCE = ['RLIST "" "*"', 'RLIST "" "Shared/%"', 'RLIST "" Shared/sales',
 
 
 def test_costs(sandbox: Sandbox, config: Config, dict_tap: DictTap) -> None:
-    config.edit()
+    config.edit(referral={"imap_referral_mailboxes": None})
     with sandbox.session("alice") as client:
         client.ok("SUBSCRIBE Shared/local")
         # The tap does see what there is to be seen.
@@ -754,8 +756,7 @@ def test_plain_lists_do_not_need_it(subscribed: Imap,
                                     broken: Callable[[], None]) -> None:
     expected = subscribed.ok('LIST "" "*"').listed()
     broken()
-    for command in ('LIST "" "*"', 'RLIST "" INBOX', 'RLIST "" ""',
-                    'LIST "" "Shared/%"'):
+    for command in ('LIST "" "*"', 'LIST "" "Shared/%"', 'RLIST "" ""'):
         start = time.monotonic()
         subscribed.ok(command)
         assert time.monotonic() - start < 1, command
