@@ -40,6 +40,11 @@ class Reply:
         return self.tagged.split(" ", 1)[0]
 
     @property
+    def without_times(self) -> str:
+        """The tagged line without what it took."""
+        return re.sub(r" \([\d.+ ]+ secs\)\.$", ".", self.tagged)
+
+    @property
     def referral(self) -> str | None:
         """The text within [REFERRAL ...], as far as the first bracket."""
         found = re.search(r"\[REFERRAL ([^\]]*)\]", self.tagged)
