@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from conftest import Config, Directory
-from sandbox import ANSWER_SECS, Dict, Sandbox, short, wait_for
+from sandbox import Dict, Sandbox, short, wait_for
 from taps import DictTap, LdapTap
 from wire import Imap, quoted
 
@@ -401,72 +398,6 @@ def test_capability_after_login(sandbox: Sandbox) -> None:
         assert "MAILBOX-REFERRALS" in re.split(r"[ \]]", told)
         listed = client.ok("CAPABILITY").untagged[0].split()
         assert listed.count("MAILBOX-REFERRALS") == 1
-
-
-# --- the directory cannot be asked
-
-def test_directory_is_down(sandbox: Sandbox, ldap1) -> None:
-    answer = sandbox.mailbox_referral("alice", 2, SALES)
-    with sandbox.session("alice") as client:
-        assert client.command(f"SELECT {SALES}").tagged == answer
-        ldap1()
-        # With nothing in memory there is nothing to answer from.
-        sandbox.end_dict()
-        wait_for(lambda: "UNAVAILABLE" in
-                 client.command(f"SELECT {SALES}").tagged)
-        for command in (f"SELECT {SALES}", f"STATUS {SALES} (MESSAGES)",
-                        f"APPEND {SALES} {{5}}", f"DELETE {SALES}",
-                        f"CREATE {SALES}/new", f"SUBSCRIBE {SALES}",
-                        "SELECT Shared/local"):
-            start = time.monotonic()
-            reply = client.command(command)
-            assert time.monotonic() - start < ANSWER_SECS
-            assert reply.tagged.startswith("NO [UNAVAILABLE]"), command
-            assert not reply.continuations
-            assert "ldap" not in reply.tagged.lower()
-        client.ok("SELECT INBOX")
-        client.ok("FETCH 1:* FLAGS")
-        assert client.append("INBOX", MESSAGE).status == "OK"
-        client.ok('LIST "" "*"')
-        sandbox.start("ldap1")
-        wait_for(lambda: client.command(f"SELECT {SALES}").tagged == answer)
-
-
-def test_directory_goes_away(sandbox: Sandbox, ldap1) -> None:
-    """The old answer or a failure; a listed mailbox never becomes local."""
-    answer = sandbox.mailbox_referral("alice", 2, SALES)
-    with sandbox.session("alice") as client:
-        assert client.command(f"SELECT {SALES}").tagged == answer
-        ldap1()
-        end = time.monotonic() + 4  # several refreshes
-        while time.monotonic() < end:
-            tagged = client.command(f"SELECT {SALES}").tagged
-            assert tagged == answer or \
-                tagged.startswith("NO [UNAVAILABLE]")
-            client.ok("SELECT INBOX")
-        sandbox.start("ldap1")
-        wait_for(lambda: client.command(f"SELECT {SALES}").tagged == answer)
-
-
-def test_dict_process_hangs(sandbox: Sandbox) -> None:
-    with sandbox.session("alice") as client:
-        pids = sandbox.dict_pids()
-        assert pids
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            # What imap has just been told it may still know.
-            wait_for(lambda: "UNAVAILABLE" in
-                     client.command(f"SELECT {SALES}").tagged)
-            start = time.monotonic()
-            reply = client.command(f"STATUS {SALES} (MESSAGES)")
-            assert time.monotonic() - start < ANSWER_SECS
-            assert reply.tagged.startswith("NO [UNAVAILABLE]")
-            client.ok("SELECT INBOX")
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
-        wait_for(lambda: client.command(f"SELECT {SALES}").referral)
 
 
 # --- odd names
