@@ -14,6 +14,10 @@ IS_2_3 = VERSION.startswith("2.3.")
 HEAD = "" if IS_2_3 else ("dovecot_config_version = 2.4.0\n"
                           "dovecot_storage_version = 2.4.0\n")
 
+# The line that loads our mail plugin.
+MAIL_PLUGIN = ("mail_plugins = $mail_plugins imap_referral" if IS_2_3 else
+               "imap_referral = yes")
+
 
 def _dict(name: str, uri: str, settings: str) -> str:
     if IS_2_3:

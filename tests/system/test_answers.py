@@ -70,8 +70,8 @@ def test_one_select_of_a_local_mailbox_asks_once(
     """Without the answers that are kept for the next command."""
     config.edit(referral={"imap_referral_cache_ttl": "0"})
     with sandbox.session("alice") as client:
-        for command in ("SELECT Shared/local", "EXAMINE Shared/local",
-                        "STATUS Shared/local (MESSAGES UIDNEXT)"):
+        for command in ("STATUS Shared/local (MESSAGES UIDNEXT)",
+                        "SELECT Shared/local", "EXAMINE Shared/local"):
             assert lookups(dict_tap, lambda: client.ok(command),
                            "Shared/local") == 1, command
 
@@ -87,6 +87,7 @@ def test_the_selected_mailbox_is_asked_about_no_more(
             client.ok(r"STORE 1 +FLAGS (\Flagged)")
             client.ok(r"STORE 1 -FLAGS (\Flagged)")
             client.ok("SEARCH ALL")
+            client.ok("STATUS Shared/local (MESSAGES)")
             client.ok("NOOP")
             client.ok("CHECK")
             client.ok("CLOSE")
@@ -116,9 +117,9 @@ def test_kept_for_its_time(sandbox: Sandbox, config: Config,
 def test_a_change_shows_when_the_time_is_over(
         sandbox: Sandbox, alice: Imap, directory: Directory) -> None:
     name = "Shared/local"
-    alice.ok(f"SELECT {name}")
+    alice.ok(f"STATUS {name} (MESSAGES)")
     directory.add_mailbox(name, mailHost=sandbox.address(2)[0])
-    # Also though it is selected, and opened for STATUS again and again.
+    # Also though it is opened again and again in the meantime.
     wait_for(lambda: alice.command(f"STATUS {name} (MESSAGES)").tagged ==
              sandbox.mailbox_referral("alice", 2, name))
     directory.delete(directory.mailbox(name))
@@ -368,7 +369,7 @@ def test_dict_process_is_broken(sandbox: Sandbox, state: State) -> None:
                                          f"STATUS {SALES} (MESSAGES)"))
             for command in (f"STATUS {SALES} (MESSAGES)",
                             f"APPEND {SALES} {{5}}",
-                            "STATUS Shared/local (MESSAGES)",
+                            "STATUS Shared/nonexistent (MESSAGES)",
                             f"GETACL {SALES}", f"COPY 1 {SALES}"):
                 assert unavailable(client, command), command
             # It is selected, and nothing is asked about it.
