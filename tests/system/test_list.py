@@ -3,10 +3,14 @@ RFC 5258), and for nobody else. Mostly for alice at imap1."""
 
 from __future__ import annotations
 
+import collections
 import contextlib
+import fcntl
 import os
 import re
 import signal
+import sys
+import termios
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -634,24 +638,69 @@ def test_separator(sandbox: Sandbox, config: Config) -> None:
             == [r'* LIST (\Noselect) "." ""']
 
 
-def test_many_remote_mailboxes(sandbox: Sandbox, config: Config) -> None:
-    """From another dict backend, with more rows than fit into a buffer."""
-    names = {f"Shared/{number:04}-{'x' * 50}" for number in range(2000)}
+@pytest.fixture
+def many(sandbox: Sandbox, config: Config) -> Iterator[set[str]]:
+    """Names of remote mailboxes from another dict backend, more than fit
+    into a buffer."""
+    names = {f"Shared/{number:04}-{'x' * 200}" for number in range(2000)}
     table = Path(sandbox.env["SANDBOX_DIR"]) / "many"
     url = f"imap://{sandbox.server(2)}/"
     table.write_text("".join(
         f"{dict_key('mailbox', name).decode()}\n{url}{name}\n"
         for name in names))
     config.edit(dovecot=dovecot.file_dict("imap_referral", table))
+    yield names
+    config.restore()
+    table.unlink()
+
+
+def test_many_remote_mailboxes(sandbox: Sandbox, many: set[str]) -> None:
     with sandbox.session("alice") as client:
         for command in ("RLIST", "LIST (REMOTE)"):
             start = time.monotonic()
             rows = listed(client, f'{command} "" "Shared/*"')
             assert time.monotonic() - start < ANSWER_SECS
-            assert names <= set(rows)
-        assert not names & set(listed(client, 'LIST "" "*"'))
+            assert many <= set(rows)
+        assert not many & set(listed(client, 'LIST "" "*"'))
         client.ok("NOOP")
-    table.unlink()
+
+
+def unread(client: Imap) -> int:
+    size = fcntl.ioctl(client.sock, termios.FIONREAD, bytes(4))
+    return int.from_bytes(size, sys.byteorder)
+
+
+def test_slow_reader(sandbox: Sandbox, many: set[str]) -> None:
+    """A list that waits for its client lets other commands be themselves."""
+    name = next(iter(many))
+    expected = {one for one in many if one.startswith("Shared/0")}
+    count = 20
+    with sandbox.session("alice") as client:
+        client.ok(f"SUBSCRIBE {name}")
+        for number in range(count):
+            client.send(b'r%d RLIST "" "Shared/0*"\r\n'
+                        b'l%d LSUB "" "*"\r\n' % (number, number))
+        wait_for(lambda: unread(client) > 50000)
+        rows: collections.Counter[str] = collections.Counter()
+        tagged = set()
+        while len(tagged) < 2 * count:
+            line = client.line().decode()
+            if line.startswith("* LIST "):
+                rows[line.split(" ")[-1]] += 1
+            else:
+                tag, status, *_ = line.split()
+                assert status == "OK", line
+                tagged.add(tag)
+        assert rows == {one: count for one in expected}
+        client.ok(f"UNSUBSCRIBE {name}")
+
+
+def test_client_goes_in_the_middle(sandbox: Sandbox, many: set[str]) -> None:
+    for _ in range(5):
+        with sandbox.session("alice") as client:
+            client.send(b'a RLIST "" "*"\r\n' * 20)
+    with sandbox.session("alice") as client:
+        assert many <= set(listed(client, 'RLIST "" "Shared/*"'))
 
 
 # --- what it costs

@@ -56,7 +56,7 @@ def remote(request: pytest.FixtureRequest,
 
 
 @pytest.mark.parametrize("command", ["SELECT", "EXAMINE", "DELETE",
-                                     "SUBSCRIBE", "CREATE"])
+                                     "CREATE"])
 def test_command_with_a_name(alice: Imap, remote: tuple[str, str],
                              command: str) -> None:
     name, answer = remote
@@ -71,12 +71,6 @@ def test_status(alice: Imap, remote: tuple[str, str]) -> None:
     reply = alice.command(f'STATUS "{name}" (MESSAGES UIDNEXT)')
     assert reply.tagged == answer
     assert not reply.untagged
-
-
-def test_subscribe_leaves_no_subscription(alice: Imap) -> None:
-    alice.command(f"SUBSCRIBE {SALES}")
-    assert not [line for line in alice.ok('LSUB "" "*"').untagged
-                if SALES in line]
 
 
 def test_append_is_refused_before_the_literal(
@@ -254,8 +248,7 @@ def test_a_moved_mailbox(sandbox: Sandbox, alice: Imap,
 # --- guests: at home elsewhere, here for a shared mailbox
 
 GUEST_COMMANDS = ["SELECT {}", "EXAMINE {}", "STATUS {} (MESSAGES)",
-                  "APPEND {} {{5}}", "CREATE {}", "DELETE {}",
-                  "SUBSCRIBE {}"]
+                  "APPEND {} {{5}}", "CREATE {}", "DELETE {}"]
 
 
 @pytest.mark.parametrize("command", GUEST_COMMANDS)

@@ -208,8 +208,8 @@ def test_owner_at_a_server_without_shared_mailboxes(
         alice: Imap, command: str) -> None:
     """alice would not be let in there, but sent back here, for ever."""
     reply = alice.command(command.format("Users/erin/Projects"))
-    assert reply.without_times == "NO This folder is on IMAP server " \
-        "imap9.example.org."
+    assert reply.without_times == "NO [NOPERM] This folder is on IMAP " \
+        "server imap9.example.org."
     assert not reply.continuations and not reply.untagged
     alice.ok("NOOP")
 
@@ -262,6 +262,23 @@ def test_mailboxes_shared_here_are_listed(alice: Imap,
         rows = alice.ok(f'{command} "" "Users/dave/*"').listed()
         assert set(rows) == {shared_by_dave}
         assert r"\Remote" not in rows[shared_by_dave]
+
+
+def test_status_in_a_list(sandbox: Sandbox, alice: Imap,
+                          directory: Directory, shared_by_dave: str) -> None:
+    """Of one that is still here when its owner has moved."""
+    list_status = 'LIST "" "*" RETURN (STATUS (MESSAGES))'
+    alice.ok(f"STATUS {shared_by_dave} (MESSAGES)")
+    assert f"* STATUS {shared_by_dave} " in "\n".join(
+        alice.ok(list_status).untagged)
+    for host in (sandbox.address(2)[0], "imap9.example.org"):
+        directory.set_home("dave", host)
+        wait_for(lambda: host in
+                 alice.command(f"STATUS {shared_by_dave} (MESSAGES)").tagged)
+        reply = alice.ok(list_status)
+        assert shared_by_dave in reply.listed()
+        assert not [line for line in reply.untagged
+                    if line.startswith(("* NO", f"* STATUS {shared_by_dave}"))]
 
 
 # --- the setting

@@ -150,6 +150,16 @@ def test_directory_is_down(sandbox: Sandbox, alice: Imap,
     assert subscriptions(alice) == {"INBOX"}
 
 
+@pytest.mark.parametrize("name", ["INBOX", "Drafts"])
+def test_guest(sandbox: Sandbox, name: str) -> None:
+    """A name that is remote as others are."""
+    with sandbox.session("alice", 2) as guest:
+        guest.ok(f"SUBSCRIBE {name}")
+        assert name in subscriptions(guest)
+        guest.ok(f"UNSUBSCRIBE {name}")
+        assert name not in subscriptions(guest)
+
+
 # --- refer
 
 @pytest.fixture
