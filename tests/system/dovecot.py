@@ -15,8 +15,26 @@ HEAD = "" if IS_2_3 else ("dovecot_config_version = 2.4.0\n"
                           "dovecot_storage_version = 2.4.0\n")
 
 # The line that loads our mail plugin.
-MAIL_PLUGIN = ("mail_plugins = $mail_plugins imap_referral" if IS_2_3 else
-               "imap_referral = yes")
+LOADS_MAIL_PLUGIN = ("mail_plugins = $mail_plugins imap_referral" if IS_2_3
+                     else "imap_referral = yes")
+
+# Names are in UTF-8 for clients that ask for it.
+UTF8_ACCEPT = None if IS_2_3 else "mail_utf8_extensions = yes"
+
+# Clients that idle are kept without a process of their own.
+HIBERNATES = """
+imap_hibernate_timeout = 1s
+service imap {
+  unix_listener imap-master {
+    user = dovecot
+  }
+}
+service imap-hibernate {
+  unix_listener imap-hibernate {
+    mode = 0666
+  }
+}
+"""
 
 
 def _dict(name: str, uri: str, settings: str) -> str:

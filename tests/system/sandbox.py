@@ -184,7 +184,10 @@ class Sandbox:
         return Log(Path(self.env[f"IMAP{number}_LOG"]))
 
     def dict_pids(self, number: int = 1) -> list[int]:
-        """The dict-async processes of a server."""
+        return self.pids("dict", number)
+
+    def pids(self, name: str, number: int = 1) -> list[int]:
+        """The processes of a server that Dovecot calls by this name."""
         master = self.status()[f"imap{number}"].pid
         pids = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -193,7 +196,8 @@ class Sandbox:
                 command = (stat.parent / "cmdline").read_bytes()
             except OSError:
                 continue
-            if parent == master and command.startswith(b"dovecot/dict"):
+            if parent == master and \
+                    command.split(b"\0")[0] == b"dovecot/" + name.encode():
                 pids.append(int(stat.parent.name))
         return pids
 

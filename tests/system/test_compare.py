@@ -177,7 +177,7 @@ def test_same_answers(sandbox: Sandbox, config: Config) -> None:
         sandbox.stop("imap1")
         for name, path in kept.items():
             copy(path, folder / name)
-        config.edit(remove=dovecot.MAIL_PLUGIN)
+        config.edit(remove=dovecot.LOADS_MAIL_PLUGIN)
         with sandbox.session("alice") as client:
             # So it is gone, but the same Dovecot.
             assert client.command("SELECT Shared/sales").referral is None
