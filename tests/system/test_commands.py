@@ -109,7 +109,7 @@ def test_name_as_a_literal(inbox: Imap, sales: str, command: str) -> None:
 @pytest.mark.parametrize("command, rest", [
     ("SETMETADATA {} (/private/comment", b"some text)"),
     ('SETMETADATA {} (/private/comment "x" /private/vendor/a', b"some text)"),
-    ("GETMETADATA {} (/private/comment", b"some/text)"),
+    ("GETMETADATA {} (/private/comment", b"/shared/a)"),
     ("LISTRIGHTS {}", b"some text"), ("SETACL {}", b"some text lr"),
     ("DELETEACL {}", b"some text"),
 ], ids=["one entry", "two entries", "GETMETADATA", "LISTRIGHTS", "SETACL",
@@ -121,7 +121,9 @@ def test_literal_after_the_name(inbox: Imap, sales: str, plus: bool,
     if plus:
         inbox.send(b"a %s {9+}\r\n%s\r\nb CHECK\r\n" % (start, rest))
         assert inbox.reply(b"a").tagged == sales
-        assert inbox.reply(b"b").status == "OK"
+        checked = inbox.reply(b"b")
+        # What was in the literal was no command.
+        assert checked.status == "OK" and not checked.untagged
         return
     # It does not matter whether it asks for the literal first.
     assert inbox.command(start + b" {9}", [rest]).tagged == sales
@@ -133,9 +135,19 @@ def test_pipelined(inbox: Imap, sales: str) -> None:
     inbox.send(b"".join(
         b"%s %s\r\nn%s CHECK\r\n" % (name, filled(command, SALES), name)
         for name, command in zip(names, ACL + METADATA)))
+    lines: list[bytes] = []
+    while len(lines) < 2 * len(names):
+        lines.append(inbox.line())
     for name in names:
-        assert inbox.reply(name).tagged == sales
-        assert inbox.reply(b"n" + name).status == "OK"
+        assert b"%s %s" % (name, sales.encode()) in lines
+        assert [line for line in lines if line.startswith(b"n%s OK" % name)]
+
+
+@pytest.mark.parametrize("line", [b"x", b"x ", b"(", b"x y)", b"x y{", b"",
+                                  b"x {5+}\r\n12345"])
+def test_line_that_is_no_command(inbox: Imap, line: bytes) -> None:
+    inbox.send(line + b"\r\nb CHECK\r\n")
+    assert inbox.reply(b"b").status == "OK"
 
 
 GUEST_COMMANDS = ["GETACL {}", "SETACL {} bob lr", "MYRIGHTS {}",
@@ -287,9 +299,9 @@ def test_genurlauth_that_is_wrong(sandbox: Sandbox, urlauth: Imap) -> None:
                 "imap://alice@x/", SALES, ""):
         reply = urlauth.command(f'GENURLAUTH "{url}" INTERNAL')
         assert reply.status == "BAD" and "REFERRAL" not in reply.tagged
-    for arguments in ("", f' "{_url(sandbox, SALES)}"',
-                      f' "{_url(sandbox, SALES)}" UNKNOWN'):
-        reply = urlauth.command("GENURLAUTH" + arguments)
+    for mechanism in ("", " UNKNOWN"):
+        reply = urlauth.command(
+            f'GENURLAUTH "{_url(sandbox, SALES)}"{mechanism}')
         assert reply.status in ("BAD", "NO")
         urlauth.ok("CHECK")
 
@@ -355,7 +367,8 @@ def test_copy_to_a_name_as_a_literal(one_message: Imap, sales: str,
                                      command: str) -> None:
     assert one_message.command(command + " 1 {12}",
                                [SALES.encode()]).tagged == sales
-    one_message.send(command.encode() + b" 1 {12+}\r\nShared/sales\r\n")
+    assert one_message.command(
+        f"{command} 1 {{12+}}\r\nShared/sales").tagged == sales
     _still_there(one_message)
 
 
@@ -494,7 +507,7 @@ def test_append_to_local_mailboxes(one_message: Imap) -> None:
 
 
 def test_append_of_wrong_syntax(alice: Imap) -> None:
-    for arguments in ("", " ()", f" ({SALES}) {{5+}}\r\n12345"):
+    for arguments in ("", " ()", f" ({SALES}) {{5}}"):
         assert alice.command("APPEND" + arguments).status == "BAD"
         alice.ok("NOOP")
 
@@ -570,14 +583,26 @@ def test_list_with_status(inbox: Imap, command: str) -> None:
         inbox.command(f"UNSUBSCRIBE {name}")
 
 
-@pytest.mark.parametrize("command", LISTS_WITH_STATUS)
+@pytest.fixture
+def elsewhere(sandbox: Sandbox, alice: Imap,
+              directory: Directory) -> Iterator[None]:
+    """The directory places Shared/local on another server."""
+    def is_remote() -> bool:
+        reply = alice.command("STATUS Shared/local (MESSAGES)")
+        return reply.referral is not None
+    dn = directory.add_mailbox("Shared/local",
+                               mailHost=sandbox.address(2)[0])
+    wait_for(is_remote)
+    yield
+    directory.delete(dn)
+    wait_for(lambda: not is_remote())
+
+
 def test_list_with_status_of_a_mailbox_that_is_also_here(
-        sandbox: Sandbox, alice: Imap, directory: Directory,
-        command: str) -> None:
-    directory.add_mailbox("Shared/local", mailHost=sandbox.address(2)[0])
-    wait_for(lambda: alice.command("STATUS Shared/local (MESSAGES)").referral)
+        alice: Imap, elsewhere: None) -> None:
     alice.command("SUBSCRIBE Shared/local")
-    _expect_no_status(alice, command, "Shared/local", "sales")
+    for command in LISTS_WITH_STATUS:
+        _expect_no_status(alice, command, "Shared/local", "sales")
     alice.command("UNSUBSCRIBE Shared/local")
     alice.ok("NOOP")
 
@@ -646,6 +671,13 @@ def test_notify_of_remote_mailboxes_only(inbox: Imap) -> None:
     assert reply.status == "OK"
     assert not reply.untagged
     inbox.ok("CHECK")
+
+
+def test_notify_of_a_mailbox_that_is_also_here(
+        sandbox: Sandbox, inbox: Imap, elsewhere: None) -> None:
+    for what in NOTIFICATIONS:
+        assert not inbox.ok(f"NOTIFY SET STATUS {what}").untagged
+        inbox.ok("CHECK")
 
 
 def test_notify_asks_nothing_afterwards(
