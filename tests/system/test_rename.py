@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -200,7 +201,8 @@ def _mailboxes(folder: Path) -> list[Path]:
 
 
 def _view(client: Imap, folder: Path) -> list[object]:
-    return [client.ok(command).untagged
+    return [[re.sub(r" ?\\\\(Unm|M)arked", "", line, flags=re.I)
+             for line in client.ok(command).untagged]
             for command in ('LIST "" "*"', 'LSUB "" "*"',
                             "STATUS mine (MESSAGES UIDNEXT UIDVALIDITY)",
                             "STATUS Shared/local (MESSAGES UIDNEXT)")] \
