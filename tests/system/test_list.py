@@ -74,8 +74,20 @@ def scene(sandbox: Sandbox, module_config: Config) -> Iterator[None]:
         dovecot=dovecot.namespace("team", "Team/", "list = yes")
         + dovecot.namespace("kids", "Kids/", "list = children")
         + dovecot.namespace("hidden", "Hidden/", "list = no", "hidden = yes"))
+    remove_leftovers(sandbox)
     with holding(sandbox), listing(sandbox):
         yield
+
+
+def remove_leftovers(sandbox: Sandbox) -> None:
+    """What other tests have left: here names are compared as a whole."""
+    with sandbox.session("alice") as client:
+        for name in client.ok('RLSUB "" "*"').listed("LSUB"):
+            client.ok(f'UNSUBSCRIBE "{name}"')
+        for name in sorted(client.ok('LIST "" "Shared/*"').listed(),
+                           reverse=True):
+            if name != "Shared/local":
+                client.command(f'DELETE "{name}"')
 
 
 @contextlib.contextmanager
