@@ -153,7 +153,7 @@ DIFFERENT = [
     (r"((?:APPENDUID|COPYUID) )\d+", r"\1N"),
     (r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\]", "[time]"),
     # Whether there is new mail depends on how long ago it came.
-    (r"\\(?:Un)?Marked ?", ""),
+    (r" ?\\(?:Un)?Marked\b", ""),
     # What the plugin is there for.
     (r" MAILBOX-REFERRALS\b", ""),
 ]
@@ -166,33 +166,47 @@ def normalized(line: str) -> str:
 
 
 def test_same_answers(sandbox: Sandbox, config: Config) -> None:
-    folder = Path(sandbox.env["SANDBOX_DIR"]) / "imap1"
-    kept = {name: folder / f"{name}-kept" for name in ("mail", "shared")}
-    sandbox.stop("imap1")
-    for name, path in kept.items():
-        copy(folder / name, path)
-    try:
-        sandbox.start("imap1")
+    with Mail(sandbox) as mail:
+        mail.reset()
         ours = record(sandbox)
-        sandbox.stop("imap1")
-        for name, path in kept.items():
-            copy(path, folder / name)
+        mail.reset()
         config.edit(remove=dovecot.LOADS_MAIL_PLUGIN)
         with sandbox.session("alice") as client:
-            # So it is gone, but the same Dovecot.
+            # It is gone.
             assert client.command("SELECT Shared/sales").referral is None
         own = record(sandbox)
-    finally:
         config.restore()
-        sandbox.stop("imap1")
-        for name, path in kept.items():
-            copy(path, folder / name)
-            shutil.rmtree(path)
-        sandbox.start("imap1")
     for number, (our_line, own_line) in enumerate(zip(ours, own)):
         assert our_line == own_line, ours[number - 5:number + 1]
     assert len(ours) == len(own)
     assert len([line for line in own if line.startswith("C: ")]) > 200
+
+
+class Mail:
+    """All mailboxes of imap1, as they were before the test."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        folder = Path(sandbox.env["SANDBOX_DIR"]) / "imap1"
+        self._kept = {folder / name: folder / f"{name}-kept"
+                      for name in ("mail", "shared")}
+
+    def __enter__(self) -> Mail:
+        self._sandbox.stop("imap1")
+        for path, kept in self._kept.items():
+            copy(path, kept)
+        return self
+
+    def reset(self) -> None:
+        self._sandbox.stop("imap1")
+        for path, kept in self._kept.items():
+            copy(kept, path)
+        self._sandbox.start("imap1")
+
+    def __exit__(self, *_: object) -> None:
+        self.reset()
+        for kept in self._kept.values():
+            shutil.rmtree(kept)
 
 
 def copy(source: Path, target: Path) -> None:
