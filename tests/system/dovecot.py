@@ -113,3 +113,53 @@ def separator_dot(*more: str) -> str:
     return "".join(f"namespace {name} {{\n  separator = .\n"
                    f"  prefix = {prefix}\n}}\n"
                    for name, prefix in prefixes.items())
+
+
+# Plugins that everybody has beside ours, in mail_plugins of all processes and
+# of imap.
+PLUGINS = ["acl", "quota", "virtual", "notify", "mail_log", "fts",
+           *(["fts_squat", "zlib"] if IS_2_3
+             else ["fts_flatcurve", "mail_compress"])]
+IMAP_PLUGINS = ["imap_acl", "imap_quota", "imap_sieve"]
+
+PLUGIN_SETTINGS = """
+plugin {
+  mail_log_events = delete expunge copy save mailbox_create mailbox_rename
+  fts = squat
+  fts_autoindex = yes
+  zlib_save = gz
+}
+""" if IS_2_3 else """
+mail_log_events = delete expunge copy save mailbox_create mailbox_rename
+fts_autoindex = yes
+fts flatcurve {
+}
+language_filters = normalizer-icu snowball stopwords
+language_tokenizers = generic email-address
+language en {
+  default = yes
+  filters = lowercase
+}
+mail_compress_write_method = gz
+"""
+
+
+def mail_plugins(everywhere: list[str], imap: list[str]) -> str:
+    """Configuration that loads these mail plugins and no others."""
+    return (f"mail_plugins = {' '.join(everywhere)}\nprotocol imap {{\n"
+            f"  mail_plugins = {' '.join(everywhere + imap)}\n}}\n")
+
+
+def namespace_at(name: str, driver: str, path: Path, layout: str = "",
+                 **settings: str) -> str:
+    """Configuration of where the mailboxes of a namespace are."""
+    if IS_2_3:
+        settings["location"] = f"{driver}:{path}" + \
+            (f":LAYOUT={layout}" if layout else "")
+    else:
+        settings |= {"mail_driver": driver, "mail_path": str(path)}
+        if layout:
+            settings["mailbox_list_layout"] = layout
+    return (f"namespace {name} {{\n"
+            + "".join(f"  {key} = {value}\n"
+                      for key, value in settings.items()) + "}\n")

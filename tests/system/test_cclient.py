@@ -1,15 +1,18 @@
 """A real client follows our referrals: c-client, which is in Alpine, UW IMAP
-and PHP. It ends on the other server and reads a message there."""
+and PHP. It ends on the other server and reads a message there, or does there
+what it was told to do."""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from conftest import Directory
+from conftest import Config, Directory
 from sandbox import Sandbox, wait_for
+from wire import Imap, quoted
 
 SOURCE = Path(__file__).with_name("cclient.c")
 
@@ -121,3 +124,131 @@ def test_is_not_referred_with_a_wrong_password(program: Path,
     assert done.returncode == 1
     assert "referral" not in done.stdout
     assert sandbox.address(2)[0] not in done.stdout
+
+
+# --- what it does where it was referred to
+
+MESSAGE = "Subject: Test\r\n\r\nText.\r\n"
+ELSEWHERE = "Shared/sales/of c-client"
+
+
+def act(program: Path, sandbox: Sandbox, mailbox: str, action: str,
+        argument: str = "", kind: str = "") -> Run:
+    """alice at imap1 does something, with one referral if a kind is given."""
+    run = Run(program, sandbox, "alice", mailbox, "command", action, argument)
+    assert run.status == 0 and "done" in run.lines, run.output
+    kinds = [line.split()[0] for line in run.starting("referral")]
+    assert kinds == ([kind] if kind else []), run.output
+    return run
+
+
+@pytest.fixture
+def target(sandbox: Sandbox) -> Iterator[Imap]:
+    """alice at imap2, where she is a guest and has a mailbox to try with."""
+    with sandbox.session("alice", 2) as client:
+        _remove_all(client)
+        client.ok(b"CREATE " + quoted(ELSEWHERE))
+        yield client
+        _remove_all(client)
+
+
+def _remove_all(client: Imap) -> None:
+    for name in (ELSEWHERE, ELSEWHERE + " 2"):
+        client.command(b"UNSUBSCRIBE " + quoted(name))
+        client.command(b"DELETE " + quoted(name))
+
+
+def _messages(client: Imap, name: str) -> int | None:
+    """How many there are, or None if there is no such mailbox."""
+    reply = client.command(b"STATUS %s (MESSAGES)" % quoted(name))
+    if reply.status == "NO":
+        assert reply.referral is None
+        return None
+    return int(reply.untagged[0].rstrip(")").split()[-1])
+
+
+def test_status(program: Path, sandbox: Sandbox, target: Imap) -> None:
+    assert target.append(ELSEWHERE, MESSAGE.encode()).status == "OK"
+    run = act(program, sandbox, ELSEWHERE, "status", kind="status")
+    assert run.starting("status") == ["1"]
+
+
+def test_create_and_delete(program: Path, sandbox: Sandbox,
+                           target: Imap) -> None:
+    act(program, sandbox, ELSEWHERE, "delete", kind="delete")
+    assert _messages(target, ELSEWHERE) is None
+    act(program, sandbox, ELSEWHERE, "create", kind="create")
+    assert _messages(target, ELSEWHERE) == 0
+
+
+def test_rename(program: Path, sandbox: Sandbox, target: Imap) -> None:
+    assert target.append(ELSEWHERE, MESSAGE.encode()).status == "OK"
+    act(program, sandbox, ELSEWHERE, "rename", ELSEWHERE + " 2", "rename")
+    assert _messages(target, ELSEWHERE) is None
+    assert _messages(target, ELSEWHERE + " 2") == 1
+
+
+def test_append(program: Path, sandbox: Sandbox, target: Imap) -> None:
+    act(program, sandbox, ELSEWHERE, "append", MESSAGE, "append")
+    assert _messages(target, ELSEWHERE) == 1
+    target.ok(b"SELECT " + quoted(ELSEWHERE))
+    assert "Text." in target.ok("FETCH 1 BODY[TEXT]").untagged[0]
+
+
+def test_copy(program: Path, sandbox: Sandbox, target: Imap) -> None:
+    act(program, sandbox, ELSEWHERE, "copy", "Shared/local", "copy")
+    target.ok(b"SELECT " + quoted(ELSEWHERE))
+    assert "Coffee machine" in \
+        target.ok("FETCH 1 BODY[HEADER]").untagged[0]
+
+
+def test_copy_from_there(program: Path, sandbox: Sandbox,
+                         target: Imap) -> None:
+    """A referral for each, of two kinds."""
+    run = Run(program, sandbox, "alice", "Shared/B&APw-ro &- co", "command",
+              "copy", "Shared/sales")
+    kinds = [line.split()[0] for line in run.starting("referral")]
+    assert kinds[:2] == ["select", "copy"], run.output
+    with sandbox.session("carol", 3) as carol:
+        carol.ok('SELECT "Shared/B&APw-ro &- co"')
+        found = carol.ok('SEARCH SUBJECT "harbour office"').untagged[0]
+        assert found != "* SEARCH"
+        carol.ok(f"STORE {found.split()[2]} +FLAGS (\\Deleted)")
+        carol.ok("EXPUNGE")
+
+
+def test_subscriptions(program: Path, sandbox: Sandbox, target: Imap,
+                       config: Config) -> None:
+    config.edit(referral={"imap_referral_subscriptions": "refer"})
+    name = f'"/" "{ELSEWHERE}"'
+    act(program, sandbox, ELSEWHERE, "subscribe", kind="subscribe")
+    assert name in " ".join(target.ok('LSUB "" "*"').untagged)
+    act(program, sandbox, ELSEWHERE, "unsubscribe", kind="unsubscribe")
+    assert name not in " ".join(target.ok('LSUB "" "*"').untagged)
+
+
+def test_subscriptions_that_are_kept_here(program: Path,
+                                          sandbox: Sandbox) -> None:
+    act(program, sandbox, "Shared/sales", "subscribe")
+    run = act(program, sandbox, "Shared/*", "lsub")
+    assert run.starting("lsub") == ["- Shared/sales"]
+    act(program, sandbox, "Shared/sales", "unsubscribe")
+    assert not act(program, sandbox, "Shared/*", "lsub").starting("lsub")
+
+
+def test_list(program: Path, sandbox: Sandbox) -> None:
+    """c-client sends RLIST to servers that have the capability."""
+    run = act(program, sandbox, "Shared/%", "list")
+    assert sorted(run.starting("list")) == [
+        "- Shared/B&APw-ro &- co", "- Shared/local", "- Shared/sales"]
+
+
+def test_nothing_of_it_was_here(program: Path, sandbox: Sandbox,
+                                target: Imap) -> None:
+    with sandbox.session("alice") as client:
+        before = client.ok('LIST "" "*"').untagged
+        act(program, sandbox, ELSEWHERE, "delete", kind="delete")
+        act(program, sandbox, ELSEWHERE, "create", kind="create")
+        act(program, sandbox, ELSEWHERE, "append", MESSAGE, "append")
+        act(program, sandbox, ELSEWHERE, "rename", ELSEWHERE + " 2", "rename")
+        assert client.ok('LIST "" "*"').untagged == before

@@ -201,7 +201,7 @@ def _mailboxes(folder: Path) -> list[Path]:
 
 
 def _view(client: Imap, folder: Path) -> list[object]:
-    return [[re.sub(r" ?\\\\(Unm|M)arked", "", line, flags=re.I)
+    return [[re.sub(r" ?\\(Un)?[Mm]arked", "", line)
              for line in client.ok(command).untagged]
             for command in ('LIST "" "*"', 'LSUB "" "*"',
                             "STATUS mine (MESSAGES UIDNEXT UIDVALIDITY)",
