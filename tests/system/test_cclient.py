@@ -153,6 +153,7 @@ def target(sandbox: Sandbox) -> Iterator[Imap]:
 
 
 def _remove_all(client: Imap) -> None:
+    client.command("UNSELECT")
     for name in (ELSEWHERE, ELSEWHERE + " 2"):
         client.command(b"UNSUBSCRIBE " + quoted(name))
         client.command(b"DELETE " + quoted(name))
