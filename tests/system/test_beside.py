@@ -14,7 +14,7 @@ import pytest
 import dovecot
 from conftest import Config, Directory
 from sandbox import Log, Sandbox, wait_for
-from test_commands import ACL, METADATA, QUOTA, filled
+from test_commands import ACL, METADATA, QUOTA, elsewhere, filled
 from test_mailbox import MESSAGE, SALES
 from test_rename import Half, pair, rename
 from wire import Imap
@@ -203,18 +203,11 @@ def test_virtual_mailbox_opens_with_what_is_here(loaded: None, alice: Imap,
 
 @pytest.mark.parametrize("name", VIRTUAL)
 def test_virtual_mailbox_without_what_is_also_here(
-        sandbox: Sandbox, loaded: None, alice: Imap, directory: Directory,
-        name: str) -> None:
+        loaded: None, alice: Imap, elsewhere: None, name: str) -> None:
     """The directory places Shared/local on another server."""
-    dn = directory.add_mailbox("Shared/local",
-                               mailHost=sandbox.address(2)[0])
-    wait_for(lambda: alice.command("STATUS Shared/local (MESSAGES)").referral)
     reply = alice.ok(f"SELECT Virtual/{name}")
     count = _count(alice, "INBOX") + _count(alice, "mine")
     assert f"* {count} EXISTS" in reply.untagged
-    directory.delete(dn)
-    wait_for(lambda: not
-             alice.command("STATUS Shared/local (MESSAGES)").referral)
 
 
 @pytest.mark.parametrize("name", VIRTUAL)
