@@ -60,6 +60,8 @@ struct imap_referral_command {
 	struct mail_namespace *first_ns;
 	const char *first_vname;
 	bool first_is_virtual;
+
+	bool nameless;
 };
 
 struct imap_referral_command_handler {
@@ -406,6 +408,14 @@ static const struct imap_referral_command_handler command_handlers[] = {
 	{ .name = "SETMETADATA", .func = command_mailbox },
 };
 
+/* They name no mailbox: what is opened while they run, as by NOTIFY, was named
+   earlier. */
+static const char *const nameless_commands[] = {
+	"NOOP", "CHECK", "IDLE", "FETCH", "STORE", "SEARCH", "SORT", "THREAD",
+	"EXPUNGE", "UID FETCH", "UID STORE", "UID SEARCH", "UID SORT",
+	"UID THREAD", "UID EXPUNGE", NULL
+};
+
 /*
  * The running command
  */
@@ -419,8 +429,10 @@ command_attach(struct client_command_context *cmd)
 
 	rcmd = p_new(cmd->pool, struct imap_referral_command, 1);
 	MODULE_CONTEXT_SET(cmd, imap_referral_command_module, rcmd);
-	if (cmd->name == NULL) {
-		/* a line that is no command */
+	/* a line that is no command has no name itself */
+	if (cmd->name == NULL ||
+	    str_array_icase_find(nameless_commands, cmd->name)) {
+		rcmd->nameless = TRUE;
 		return rcmd;
 	}
 	for (i = 0; i < N_ELEMENTS(command_handlers); i++) {
@@ -482,9 +494,11 @@ void imap_referral_commands_deinit(void)
 				imap_referral_command_post);
 }
 
-bool imap_referral_command_is_running(struct mail_user *user)
+bool imap_referral_command_names_mailboxes(struct mail_user *user)
 {
-	return running_command(user) != NULL;
+	struct imap_referral_command *rcmd = running_command(user);
+
+	return rcmd != NULL && !rcmd->nameless;
 }
 
 bool imap_referral_command_is(struct mail_user *user, const char *name)

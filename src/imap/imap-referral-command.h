@@ -12,9 +12,9 @@ struct client_command_context;
 void imap_referral_commands_init(void);
 void imap_referral_commands_deinit(void);
 
-/* Returns TRUE if the user has a command running. */
-bool imap_referral_command_is_running(struct mail_user *user);
-/* Returns TRUE if it is that one. */
+/* Returns TRUE if the user has a command running that may name mailboxes. */
+bool imap_referral_command_names_mailboxes(struct mail_user *user);
+/* Returns TRUE if this one is running. */
 bool imap_referral_command_is(struct mail_user *user, const char *name);
 /* Returns TRUE if it is one that lists mailboxes. */
 bool imap_referral_command_is_list(struct mail_user *user);

@@ -55,7 +55,7 @@ mailbox_check_location(struct mailbox *box,
 
 	i_zero(location_r);
 	if (box->opened || rbox->opening_for_index ||
-	    !imap_referral_command_is_running(user))
+	    !imap_referral_command_names_mailboxes(user))
 		return 0;
 	imap_referral_user_locate(user, box->list->ns, box->vname, location_r);
 	if (location_r->place == IMAP_REFERRAL_PLACE_LOCAL)
