@@ -1,7 +1,6 @@
 /* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
 
 #include "imap-common.h"
-#include "imap-parser.h"
 #include "imap-commands-util.h"
 #include "imap-referral-compat.h"
 
@@ -18,15 +17,5 @@ imap_referral_find_namespace(struct client_command_context *cmd,
 	return client_find_namespace_full(cmd, mailbox, &error);
 #else
 	return client_find_namespace_full(cmd->client, mailbox, &error);
-#endif
-}
-
-struct imap_parser *
-imap_referral_parser_create(struct istream *input, size_t max_line_size)
-{
-#ifdef HAVE_IMAP_PARSER_PARAMS
-	return imap_parser_create(input, NULL, max_line_size, NULL);
-#else
-	return imap_parser_create(input, NULL, max_line_size);
 #endif
 }

@@ -106,11 +106,37 @@ static void answers_limit(struct imap_referral_answers *answers)
 	p_clear(answers->pool);
 }
 
+void imap_referral_answers_failed(struct imap_referral_answers *answers,
+				  const struct timeval *start_time,
+				  const char *error)
+{
+	struct timeval now;
+
+	i_gettimeofday(&now);
+	if (answers->ttl_msecs == 0 || timeval_diff_msecs(&now, start_time) <
+	    IMAP_REFERRAL_ANSWERS_SLOW_MSECS)
+		return;
+	answers->failed_until = now;
+	timeval_add_msecs(&answers->failed_until, answers->ttl_msecs);
+	i_free(answers->failed_error);
+	answers->failed_error = i_strdup(error);
+}
+
+const char *
+imap_referral_answers_get_failure(struct imap_referral_answers *answers)
+{
+	struct timeval now;
+
+	i_gettimeofday(&now);
+	return timeval_cmp(&now, &answers->failed_until) < 0 ?
+		t_strdup(answers->failed_error) : NULL;
+}
+
 bool imap_referral_answers_lookup(struct imap_referral_answers *answers,
 				  const char *username, const char *key,
 				  struct referral_lookup_result *result_r)
 {
-	struct timeval start, now, expires;
+	struct timeval start, expires;
 
 	i_zero(result_r);
 	i_gettimeofday(&start);
@@ -124,16 +150,13 @@ bool imap_referral_answers_lookup(struct imap_referral_answers *answers,
 	if (answers->ttl_msecs == 0)
 		return TRUE;
 
-	i_gettimeofday(&now);
-	expires = now;
+	i_gettimeofday(&expires);
 	timeval_add_msecs(&expires, answers->ttl_msecs);
 	answers_limit(answers);
 	answers_add(answers, key, &expires, result_r);
-	if (result_r->ret < 0 && timeval_diff_msecs(&now, &start) >=
-	    IMAP_REFERRAL_ANSWERS_SLOW_MSECS) {
-		answers->failed_until = expires;
-		i_free(answers->failed_error);
-		answers->failed_error = i_strdup(result_r->error);
+	if (result_r->ret < 0) {
+		imap_referral_answers_failed(answers, &start,
+					     result_r->error);
 	}
 	return TRUE;
 }

@@ -20,4 +20,12 @@ bool imap_referral_answers_lookup(struct imap_referral_answers *answers,
 				  const char *username, const char *key,
 				  struct referral_lookup_result *result_r);
 
+/* Something else has failed, after start_time: see there. */
+void imap_referral_answers_failed(struct imap_referral_answers *answers,
+				  const struct timeval *start_time,
+				  const char *error);
+/* Returns NULL if the directory can be asked, else why not. */
+const char *
+imap_referral_answers_get_failure(struct imap_referral_answers *answers);
+
 #endif

@@ -62,17 +62,21 @@ static const char *
 repair_tagline(struct client_command_context *cmd, const char *data)
 {
 	const char *response;
+	bool failed;
 
 	if (str_begins_with(data, "NO [BADURL "))
 		return remove_second_code(data);
 	if (str_begins_with(data, "BAD ") && cmd->name != NULL &&
 	    strcasecmp(cmd->name, "GENURLAUTH") == 0)
 		return find_response(data);
+	failed = str_begins_with(data, "NO ");
 	if (str_begins_with(data, "NO [REFERRAL ") ||
-	    !str_begins_with(data, "NO "))
+	    str_begins_with(data, "NO [UNAVAILABLE] ") ||
+	    str_begins_with(data, "NO "REFERRAL_RESPONSE_NO_VISITORS_PREFIX) ||
+	    (!failed && !str_begins_with(data, "OK ")))
 		return data;
 	/* Some mailboxes fail before any function of theirs is called. */
-	response = imap_referral_command_get_response(cmd);
+	response = imap_referral_command_get_response(cmd, failed);
 	return response == NULL ? data : t_strconcat("NO ", response, NULL);
 }
 

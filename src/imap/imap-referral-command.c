@@ -2,13 +2,9 @@
 
 #include "imap-common.h"
 #include "array.h"
-#include "istream.h"
 #include "ostream.h"
-#include "str.h"
-#include "strescape.h"
 #include "imap-arg.h"
 #include "imap-parser.h"
-#include "imap-util.h"
 #include "mailbox-tree.h"
 #include "mailbox-list-private.h"
 #include "mail-storage-private.h"
@@ -17,9 +13,9 @@
 #include "referral-plugin-settings.h"
 #include "referral-response.h"
 #include "imap-referral-compat.h"
-#include "imap-referral-mailbox.h"
 #include "imap-referral-names.h"
 #include "imap-referral-output.h"
+#include "imap-referral-rename.h"
 #include "imap-referral-user.h"
 #include "imap-referral-command.h"
 
@@ -53,6 +49,8 @@ struct imap_referral_command {
 	enum imap_referral_list_type list_type;
 	/* NULL if the command does not list remote mailboxes */
 	struct imap_referral_names *names;
+	/* Somebody else makes a list meanwhile. */
+	unsigned int names_hidden;
 	/* While it runs, instead of the client's. */
 	struct ostream *output;
 
@@ -68,12 +66,6 @@ struct imap_referral_command_handler {
 	const char *name;
 	command_func_t *func;
 	enum imap_referral_list_type list_type;
-};
-
-/* A mailbox that a client has named */
-struct imap_referral_arg {
-	struct mail_namespace *ns;
-	const char *vname;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(imap_referral_command_module,
@@ -98,7 +90,7 @@ static struct imap_referral_command *running_command(struct mail_user *user)
    there yet, or not right: then that function has to say so. */
 static bool
 command_get_mailboxes(struct client_command_context *cmd,
-		      struct imap_referral_arg *mailboxes, unsigned int count)
+		      struct imap_referral_name_arg *mailboxes, unsigned int count)
 {
 	const struct imap_arg *args, *options;
 	const char *name;
@@ -140,7 +132,7 @@ command_refuse(struct client_command_context *cmd, const char *response)
 {
 	const struct imap_arg *args;
 
-	if (!client_read_args(cmd, 0, 0, &args))
+	if (!client_read_args(cmd, 0, IMAP_PARSE_FLAG_LITERAL8, &args))
 		return FALSE;
 	client_send_tagline(cmd, t_strconcat("NO ", response, NULL));
 	return TRUE;
@@ -154,7 +146,7 @@ command_refuse(struct client_command_context *cmd, const char *response)
 static bool command_mailbox(struct client_command_context *cmd)
 {
 	struct imap_referral_location location;
-	struct imap_referral_arg mailbox;
+	struct imap_referral_name_arg mailbox;
 
 	if (!command_get_mailboxes(cmd, &mailbox, 1))
 		return command_run(cmd);
@@ -166,7 +158,7 @@ static bool command_mailbox(struct client_command_context *cmd)
 		imap_referral_location_response(cmd->client->user, &location));
 }
 
-static bool is_subscribed_here(const struct imap_referral_arg *mailbox)
+static bool is_subscribed_here(const struct imap_referral_name_arg *mailbox)
 {
 	struct mailbox_list *list = mailbox->ns->list;
 	const struct mailbox_node *node;
@@ -181,7 +173,7 @@ static bool command_unsubscribe(struct client_command_context *cmd)
 {
 	const struct referral_plugin_settings *set =
 		imap_referral_user_get_settings(cmd->client->user);
-	struct imap_referral_arg mailbox;
+	struct imap_referral_name_arg mailbox;
 
 	/* What is here of a subscription can always be removed. */
 	if (set->subscriptions == REFERRAL_SUBSCRIPTIONS_LOCAL ||
@@ -195,78 +187,16 @@ static bool command_unsubscribe(struct client_command_context *cmd)
  * RENAME
  */
 
-/* One half of the pair: where the mailbox is or would be (RFC 2193 section
-   4.3). */
-static void
-rename_get_url(struct mail_user *user, const struct imap_referral_arg *mailbox,
-	       const struct imap_referral_location *location,
-	       const struct referral_url *default_server,
-	       struct referral_url *url_r)
-{
-	if (location->place != IMAP_REFERRAL_PLACE_LOCAL) {
-		*url_r = *array_front(&location->urls);
-		return;
-	}
-	*url_r = default_server != NULL ? *default_server :
-		*imap_referral_user_get_server(user);
-	url_r->mailbox = imap_referral_mailbox_get_key_name(mailbox->ns,
-							    mailbox->vname);
-	if (url_r->mailbox == NULL)
-		url_r->mailbox = mailbox->vname;
-}
-
-static const char *
-rename_get_response(struct mail_user *user,
-		    const struct imap_referral_arg *old_mailbox,
-		    const struct imap_referral_arg *new_mailbox)
-{
-	struct imap_referral_location old_location, new_location;
-	struct referral_url old_url, new_url;
-	bool old_local, new_local, stays;
-
-	imap_referral_user_locate(user, old_mailbox->ns, old_mailbox->vname,
-				  &old_location);
-	imap_referral_user_locate(user, new_mailbox->ns, new_mailbox->vname,
-				  &new_location);
-	if (old_location.place == IMAP_REFERRAL_PLACE_UNKNOWN ||
-	    new_location.place == IMAP_REFERRAL_PLACE_UNKNOWN)
-		return REFERRAL_RESPONSE_UNAVAILABLE;
-	old_local = old_location.place == IMAP_REFERRAL_PLACE_LOCAL;
-	new_local = new_location.place == IMAP_REFERRAL_PLACE_LOCAL;
-	/* What does not exist is Dovecot's to tell. */
-	if (old_local &&
-	    (new_local ||
-	     !imap_referral_mailbox_is_here(old_mailbox->ns->list,
-					    old_mailbox->vname)))
-		return NULL;
-	if (old_location.place == IMAP_REFERRAL_PLACE_NO_VISITORS ||
-	    new_location.place == IMAP_REFERRAL_PLACE_NO_VISITORS) {
-		return referral_response_no_visitors(array_front(
-			old_location.place == IMAP_REFERRAL_PLACE_NO_VISITORS ?
-			&old_location.urls : &new_location.urls));
-	}
-
-	rename_get_url(user, old_mailbox, &old_location, NULL, &old_url);
-	/* A name that the directory does not place stays on the mailbox's
-	   server, but personal mailboxes are here. */
-	stays = !new_location.listed_here &&
-		new_mailbox->ns->type != MAIL_NAMESPACE_TYPE_PRIVATE;
-	rename_get_url(user, new_mailbox, &new_location,
-		       stays ? &old_url : NULL, &new_url);
-	return referral_response_rename(&old_url, &new_url,
-					old_local ? &new_url : &old_url,
-					user->username);
-}
-
 static bool command_rename(struct client_command_context *cmd)
 {
-	struct imap_referral_arg mailboxes[2];
+	struct imap_referral_name_arg mailboxes[2];
 	const char *response;
 
 	if (!command_get_mailboxes(cmd, mailboxes, 2))
 		return command_run(cmd);
-	response = rename_get_response(cmd->client->user, &mailboxes[0],
-				       &mailboxes[1]);
+	response = imap_referral_rename_get_response(cmd->client->user,
+						     &mailboxes[0],
+						     &mailboxes[1]);
 	return response == NULL ? command_run(cmd) :
 		command_refuse(cmd, response);
 }
@@ -298,93 +228,28 @@ static bool list_has_atom(const struct imap_arg *list, const char *atom)
 	return FALSE;
 }
 
-/* Write arguments as imap_write_args() does, but with quoted strings in place
-   of literals. Returns FALSE if a string cannot be quoted: then it is no name
-   of a mailbox. */
-static bool
-write_args(string_t *str, const struct imap_arg *args)
+static bool list_name_is_remote(const char *vname, void *context)
 {
-	const struct imap_arg *list_args;
-	const char *value;
+	struct client_command_context *cmd = context;
+	struct imap_referral_command *rcmd =
+		IMAP_REFERRAL_COMMAND_CONTEXT_REQUIRE(cmd);
 
-	for (; !IMAP_ARG_IS_EOL(args); args++) {
-		if (str_len(str) > 0 && str_data(str)[str_len(str) - 1] != '(')
-			str_append_c(str, ' ');
-		if (imap_arg_get_list(args, &list_args)) {
-			str_append_c(str, '(');
-			if (!write_args(str, list_args))
-				return FALSE;
-			str_append_c(str, ')');
-		} else if (args->type == IMAP_ARG_ATOM ||
-			   args->type == IMAP_ARG_NIL) {
-			imap_write_arg(str, args);
-		} else {
-			if (!imap_arg_get_astring(args, &value) ||
-			    strpbrk(value, "\r\n") != NULL)
-				return FALSE;
-			str_printfa(str, "\"%s\"", str_escape(value));
-		}
-	}
-	return TRUE;
-}
-
-/* The arguments of LIST (REMOTE), with what makes Dovecot send the attributes
-   of ours: RETURN (SPECIAL-USE). That sends real ones of local mailboxes as
-   well, which a server may always do (RFC 6154 section 2). */
-static const char *list_extend_args(const struct imap_arg *args)
-{
-	const struct imap_arg *list_args;
-	string_t *str = t_str_new(256);
-	unsigned int count = 0;
-
-	if (!write_args(str, args))
-		return NULL;
-	while (!IMAP_ARG_IS_EOL(&args[count]))
-		count++;
-	if (count >= 2 && imap_arg_atom_equals(&args[count - 2], "RETURN") &&
-	    imap_arg_get_list(&args[count - 1], &list_args)) {
-		str_truncate(str, str_len(str) - 1);
-		str_append(str, IMAP_ARG_IS_EOL(list_args) ?
-			   "SPECIAL-USE)" : " SPECIAL-USE)");
-	} else
-		str_append(str, " RETURN (SPECIAL-USE)");
-	str_append(str, "\r\n");
-	return str_c(str);
-}
-
-/* Run the command with other arguments. */
-static bool
-command_run_args(struct client_command_context *cmd, const char *line)
-{
-	struct imap_parser *parser = cmd->parser;
-	struct istream *input;
-	bool finished;
-
-	input = i_stream_create_copy_from_data(line, strlen(line));
-	(void)i_stream_read(input);
-	cmd->parser = imap_referral_parser_create(input, strlen(line) + 1);
-	finished = command_run(cmd);
-	imap_parser_unref(&cmd->parser);
-	cmd->parser = parser;
-	i_stream_unref(&input);
-	return finished;
+	return imap_referral_names_is_remote(rcmd->names, vname);
 }
 
 static bool command_list(struct client_command_context *cmd)
 {
 	const struct imap_arg *args, *list_args;
-	const char *line;
 
-	if (imap_parser_read_args(cmd->parser, 0, 0, &args) < 0 ||
-	    !imap_arg_get_list(&args[0], &list_args) ||
-	    !list_has_atom(list_args, "REMOTE"))
-		return command_run(cmd);
-
-	command_set_list_type(cmd, IMAP_REFERRAL_LIST_EXTENDED);
-	if (imap_referral_user_is_guest(cmd->client->user))
-		imap_referral_output_set_remote_inbox(cmd->client->output);
-	line = list_extend_args(args);
-	return line == NULL ? command_run(cmd) : command_run_args(cmd, line);
+	/* Dovecot knows the option and does nothing about it. */
+	if (imap_parser_read_args(cmd->parser, 0, 0, &args) >= 0 &&
+	    imap_arg_get_list(&args[0], &list_args) &&
+	    list_has_atom(list_args, "REMOTE")) {
+		command_set_list_type(cmd, IMAP_REFERRAL_LIST_EXTENDED);
+		imap_referral_output_mark_remote(cmd->client->output,
+						 list_name_is_remote, cmd);
+	}
+	return command_run(cmd);
 }
 
 static const struct imap_referral_command_handler command_handlers[] = {
@@ -413,7 +278,9 @@ static const struct imap_referral_command_handler command_handlers[] = {
 static const char *const nameless_commands[] = {
 	"NOOP", "CHECK", "IDLE", "FETCH", "STORE", "SEARCH", "SORT", "THREAD",
 	"EXPUNGE", "UID FETCH", "UID STORE", "UID SEARCH", "UID SORT",
-	"UID THREAD", "UID EXPUNGE", NULL
+	"UID THREAD", "UID EXPUNGE", "CLOSE", "UNSELECT", "GETQUOTA",
+	"SETQUOTA", "NAMESPACE", "ENABLE", "ID", "CAPABILITY", "COMPRESS",
+	"LOGOUT", NULL
 };
 
 /*
@@ -464,9 +331,10 @@ static void imap_referral_command_pre(struct client_command_context *cmd)
 	if (rcmd->list_type != IMAP_REFERRAL_LIST_NONE) {
 		rcmd->output = client->output;
 		client->output = imap_referral_output_create(rcmd->output);
-		if (rcmd->list_type == IMAP_REFERRAL_LIST_EXTENDED &&
-		    imap_referral_user_is_guest(client->user))
-			imap_referral_output_set_remote_inbox(client->output);
+		if (rcmd->list_type == IMAP_REFERRAL_LIST_EXTENDED) {
+			imap_referral_output_mark_remote(client->output,
+				list_name_is_remote, cmd);
+		}
 	}
 }
 
@@ -494,13 +362,6 @@ void imap_referral_commands_deinit(void)
 				imap_referral_command_post);
 }
 
-bool imap_referral_command_names_mailboxes(struct mail_user *user)
-{
-	struct imap_referral_command *rcmd = running_command(user);
-
-	return rcmd != NULL && !rcmd->nameless;
-}
-
 bool imap_referral_command_is(struct mail_user *user, const char *name)
 {
 	return running_command(user) != NULL && running_cmd->name != NULL &&
@@ -522,14 +383,23 @@ bool imap_referral_command_hides_remote(struct mail_user *user)
 }
 
 struct imap_referral_names *
-imap_referral_command_get_names(struct mail_user *user, bool *extended_r)
+imap_referral_command_get_names(struct mail_user *user)
+{
+	struct imap_referral_command *rcmd = running_command(user);
+
+	return rcmd == NULL || rcmd->names_hidden > 0 ? NULL : rcmd->names;
+}
+
+void imap_referral_command_hide_names(struct mail_user *user, bool hide)
 {
 	struct imap_referral_command *rcmd = running_command(user);
 
 	if (rcmd == NULL)
-		return NULL;
-	*extended_r = rcmd->list_type == IMAP_REFERRAL_LIST_EXTENDED;
-	return rcmd->names;
+		return;
+	if (hide)
+		rcmd->names_hidden++;
+	else
+		rcmd->names_hidden--;
 }
 
 void imap_referral_command_add_mailbox(struct mailbox *box)
@@ -544,6 +414,20 @@ void imap_referral_command_add_mailbox(struct mailbox *box)
 	rcmd->first_is_virtual = strcmp(box->storage->name, "virtual") == 0;
 }
 
+bool imap_referral_command_names(struct mailbox *box)
+{
+	struct imap_referral_command *rcmd =
+		running_command(box->list->ns->user);
+
+	if (rcmd == NULL || rcmd->nameless)
+		return FALSE;
+	/* Quota counts all personal mailboxes, whatever the command is about;
+	   others are rarely used but by name. */
+	return rcmd->list_type != IMAP_REFERRAL_LIST_NONE ||
+		box->list->ns->type != MAIL_NAMESPACE_TYPE_PRIVATE ||
+		strcmp(rcmd->first_vname, box->vname) == 0;
+}
+
 bool imap_referral_command_is_backend(struct mailbox *box)
 {
 	struct imap_referral_command *rcmd =
@@ -554,13 +438,18 @@ bool imap_referral_command_is_backend(struct mailbox *box)
 }
 
 const char *
-imap_referral_command_get_response(struct client_command_context *cmd)
+imap_referral_command_get_response(struct client_command_context *cmd,
+				   bool failed)
 {
 	struct imap_referral_command *rcmd = IMAP_REFERRAL_COMMAND_CONTEXT(cmd);
 	struct mail_user *user = cmd->client->user;
 	struct imap_referral_location location;
 
-	if (rcmd == NULL || rcmd->first_vname == NULL ||
+	if (rcmd == NULL)
+		return NULL;
+	if (rcmd->names != NULL && imap_referral_names_failed(rcmd->names))
+		return REFERRAL_RESPONSE_LIST_UNAVAILABLE;
+	if (!failed || rcmd->first_vname == NULL ||
 	    rcmd->list_type != IMAP_REFERRAL_LIST_NONE)
 		return NULL;
 	imap_referral_user_locate(user, rcmd->first_ns, rcmd->first_vname,

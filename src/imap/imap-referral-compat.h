@@ -3,7 +3,6 @@
 
 #include "referral-plugin-settings.h"
 
-struct istream;
 struct mail_user;
 struct mail_namespace;
 struct client_command_context;
@@ -19,9 +18,5 @@ int imap_referral_settings_get(struct mail_user *user,
 struct mail_namespace *
 imap_referral_find_namespace(struct client_command_context *cmd,
 			     const char **mailbox);
-
-/* imap_parser_create() for a line that is there already. */
-struct imap_parser *
-imap_referral_parser_create(struct istream *input, size_t max_line_size);
 
 #endif

@@ -8,7 +8,6 @@
 #include "mail-storage-private.h"
 #include "mailbox-tree.h"
 #include "mailbox-list-private.h"
-#include "referral-response.h"
 #include "imap-referral-command.h"
 #include "imap-referral-mailbox.h"
 #include "imap-referral-names.h"
@@ -42,14 +41,9 @@ struct imap_referral_list_iter {
 	bool local_finished;
 
 	struct imap_match_glob *glob;
-	/* \Remote is wanted */
-	bool extended;
 	/* A guest's personal mailboxes are all at home. */
 	bool all_remote;
 	struct mailbox_info info;
-
-	/* The directory cannot be asked: only what is here is listed. */
-	bool failed;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(imap_referral_list_module,
@@ -64,8 +58,8 @@ imap_referral_list_iter_init(struct mailbox_list *list,
 	struct imap_referral_list *rlist = IMAP_REFERRAL_LIST_CONTEXT(list);
 	struct mailbox_list_iterate_context *ctx;
 	struct imap_referral_list_iter *iter;
+	const struct imap_referral_ns_names *names;
 	struct imap_referral_names *all_names;
-	bool extended;
 
 	ctx = rlist->module_ctx.super.iter_init(list, patterns, flags);
 	/* raw lists are those that Dovecot and its plugins make for
@@ -73,20 +67,19 @@ imap_referral_list_iter_init(struct mailbox_list *list,
 	if ((flags & MAILBOX_LIST_ITER_RAW_LIST) != 0 ||
 	    !imap_referral_user_may_list(list->ns->user, list->ns))
 		return ctx;
-	all_names = imap_referral_command_get_names(list->ns->user, &extended);
-	if (all_names == NULL)
+	all_names = imap_referral_command_get_names(list->ns->user);
+	/* Without the directory what is here is listed, and the command fails
+	   in the end. */
+	if (all_names == NULL ||
+	    imap_referral_names_get(all_names, list->ns, &names) < 0)
 		return ctx;
 
 	iter = p_new(ctx->pool, struct imap_referral_list_iter, 1);
 	MODULE_CONTEXT_SET(ctx, imap_referral_list_module, iter);
-	if (imap_referral_names_get(all_names, list->ns, &iter->names) < 0) {
-		iter->failed = TRUE;
-		return ctx;
-	}
+	iter->names = names;
 	iter->shown = p_new(ctx->pool, bool, iter->names->count + 1);
 	iter->glob = imap_match_init_multiple(ctx->pool, patterns, TRUE,
 					mail_namespace_get_sep(list->ns));
-	iter->extended = extended;
 	iter->all_remote = list->ns->type == MAIL_NAMESPACE_TYPE_PRIVATE &&
 		imap_referral_user_is_guest(list->ns->user);
 	iter->info.ns = list->ns;
@@ -95,7 +88,6 @@ imap_referral_list_iter_init(struct mailbox_list *list,
 
 static void
 iter_set_remote(struct mailbox_list_iterate_context *ctx,
-		struct imap_referral_list_iter *iter,
 		enum imap_referral_name_flags name_flags,
 		struct mailbox_info *info)
 {
@@ -103,8 +95,7 @@ iter_set_remote(struct mailbox_list_iterate_context *ctx,
 		info->flags &= ENUM_NEGATE(IMAP_REFERRAL_LOCAL_FLAGS);
 	if ((name_flags & IMAP_REFERRAL_NAME_CHILDREN) != 0)
 		info->flags |= MAILBOX_CHILDREN;
-	info->special_use = iter->extended ?
-		IMAP_REFERRAL_ATTRIBUTE_REMOTE : NULL;
+	info->special_use = NULL;
 }
 
 /* What is here, seen with the directory's eyes. Returns FALSE if it is not to be
@@ -125,7 +116,7 @@ iter_handle_local(struct mailbox_list_iterate_context *ctx,
 	if ((flags & IMAP_REFERRAL_NAME_REMOTE) != 0 || iter->all_remote) {
 		if ((ctx->flags & MAILBOX_LIST_ITER_SELECT_SPECIALUSE) != 0)
 			return FALSE;
-		iter_set_remote(ctx, iter, flags, &iter->info);
+		iter_set_remote(ctx, flags, &iter->info);
 	} else if ((flags & IMAP_REFERRAL_NAME_LISTED) == 0 &&
 		   imap_referral_ns_names_parent_is_remote(iter->names,
 							   info->vname)) {
@@ -133,7 +124,7 @@ iter_handle_local(struct mailbox_list_iterate_context *ctx,
 		   subscribed to it may have seen it on the other server. */
 		if ((info->flags & MAILBOX_SUBSCRIBED) == 0)
 			return FALSE;
-		iter_set_remote(ctx, iter, flags, &iter->info);
+		iter_set_remote(ctx, flags, &iter->info);
 	} else if ((flags & IMAP_REFERRAL_NAME_REMOTE_CHILDREN) != 0) {
 		iter->info.flags |= MAILBOX_CHILDREN;
 		iter->info.flags &= ENUM_NEGATE(MAILBOX_NOCHILDREN |
@@ -179,7 +170,7 @@ iter_handle_name(struct mailbox_list_iterate_context *ctx,
 		return FALSE;
 
 	if ((name->flags & IMAP_REFERRAL_NAME_REMOTE) != 0)
-		iter_set_remote(ctx, iter, name->flags, &iter->info);
+		iter_set_remote(ctx, name->flags, &iter->info);
 	else if ((name->flags & IMAP_REFERRAL_NAME_REMOTE_CHILDREN) != 0) {
 		iter->info.flags |= MAILBOX_NONEXISTENT | MAILBOX_CHILDREN;
 	} else {
@@ -198,7 +189,7 @@ imap_referral_list_iter_next(struct mailbox_list_iterate_context *ctx)
 		IMAP_REFERRAL_LIST_ITERATE_CONTEXT(ctx);
 	const struct mailbox_info *info;
 
-	if (iter == NULL || iter->failed)
+	if (iter == NULL)
 		return rlist->module_ctx.super.iter_next(ctx);
 
 	while (!iter->local_finished) {
@@ -217,25 +208,6 @@ imap_referral_list_iter_next(struct mailbox_list_iterate_context *ctx)
 	return NULL;
 }
 
-static int
-imap_referral_list_iter_deinit(struct mailbox_list_iterate_context *ctx)
-{
-	struct mailbox_list *list = ctx->list;
-	struct imap_referral_list *rlist = IMAP_REFERRAL_LIST_CONTEXT(list);
-	struct imap_referral_list_iter *iter =
-		IMAP_REFERRAL_LIST_ITERATE_CONTEXT(ctx);
-	bool failed = iter != NULL && iter->failed;
-	int ret;
-
-	ret = rlist->module_ctx.super.iter_deinit(ctx);
-	if (ret == 0 && failed) {
-		mailbox_list_set_error(list, MAIL_ERROR_UNAVAILABLE,
-				       REFERRAL_RESPONSE_LIST_UNAVAILABLE);
-		ret = -1;
-	}
-	return ret;
-}
-
 /*
  * Subscriptions
  */
@@ -244,12 +216,15 @@ imap_referral_list_iter_deinit(struct mailbox_list_iterate_context *ctx)
    is subscribed is here: nothing is asked about that. */
 static bool subscription_is_hidden(struct mailbox_list *list, const char *vname)
 {
+	struct mail_user *user = list->ns->user;
+	/* in a shared namespace it is in one of its owner's */
+	struct mail_namespace *ns = mail_namespace_find(user->namespaces, vname);
 	struct imap_referral_location location;
 
-	if (!imap_referral_user_may_refer(list->ns->user, list->ns, vname) ||
-	    imap_referral_mailbox_is_here(list, vname))
+	if (!imap_referral_user_may_refer(user, ns, vname) ||
+	    imap_referral_mailbox_is_here(ns->list, vname))
 		return FALSE;
-	imap_referral_user_locate(list->ns->user, list->ns, vname, &location);
+	imap_referral_user_locate(user, ns, vname, &location);
 	return location.place != IMAP_REFERRAL_PLACE_LOCAL;
 }
 
@@ -311,7 +286,6 @@ void imap_referral_mailbox_list_created(struct mailbox_list *list)
 	list->vlast = &rlist->module_ctx.super;
 	v->iter_init = imap_referral_list_iter_init;
 	v->iter_next = imap_referral_list_iter_next;
-	v->iter_deinit = imap_referral_list_iter_deinit;
 	v->subscriptions_refresh = imap_referral_list_subscriptions_refresh;
 	MODULE_CONTEXT_SET(list, imap_referral_list_module, rlist);
 }

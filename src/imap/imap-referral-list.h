@@ -3,9 +3,6 @@
 
 struct mailbox_list;
 
-/* What LIST (REMOTE) says of a remote mailbox (RFC 5258 section 3). */
-#define IMAP_REFERRAL_ATTRIBUTE_REMOTE "\\Remote"
-
 /* Make a mailbox list show remote mailboxes to the commands that ask for them,
    and hide subscriptions of remote mailboxes from the others. */
 void imap_referral_mailbox_list_created(struct mailbox_list *list);

@@ -19,6 +19,10 @@ struct imap_referral_mailbox {
 	/* Opened for what the mailbox list index wants to know, which is asked
 	   about every mailbox that is here: no command has named it. */
 	bool opening_for_index;
+	/* A part of a virtual mailbox that a command has named. */
+	bool backend;
+	/* A virtual mailbox, which lists others for itself. */
+	bool virtual;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(imap_referral_mailbox_module,
@@ -30,12 +34,6 @@ mailbox_set_location_error(struct mailbox *box,
 {
 	struct mail_user *user = box->list->ns->user;
 
-	if (imap_referral_command_is_backend(box)) {
-		/* What is not here is no part of the virtual mailbox. */
-		mail_storage_set_error(box->storage, MAIL_ERROR_NOTFOUND,
-			T_MAIL_ERR_MAILBOX_NOT_FOUND(box->vname));
-		return;
-	}
 	/* Texts that begin with a response code are sent as they are. It must
 	   not be NOTFOUND, which would add TRYCREATE or NONEXISTENT. */
 	mail_storage_set_error(box->storage,
@@ -54,8 +52,8 @@ mailbox_check_location(struct mailbox *box,
 	struct mail_user *user = box->list->ns->user;
 
 	i_zero(location_r);
-	if (box->opened || rbox->opening_for_index ||
-	    !imap_referral_command_names_mailboxes(user))
+	if (box->opened || rbox->opening_for_index || rbox->backend ||
+	    rbox->virtual || !imap_referral_command_names(box))
 		return 0;
 	imap_referral_user_locate(user, box->list->ns, box->vname, location_r);
 	if (location_r->place == IMAP_REFERRAL_PLACE_LOCAL)
@@ -86,10 +84,16 @@ static bool mailbox_is_being_subscribed(struct mailbox *box)
 static int imap_referral_mailbox_open(struct mailbox *box)
 {
 	struct imap_referral_mailbox *rbox = IMAP_REFERRAL_MAILBOX_CONTEXT(box);
+	int ret;
 
 	if (mailbox_check(box) < 0)
 		return -1;
-	return rbox->module_ctx.super.open(box);
+	if (rbox->virtual)
+		imap_referral_command_hide_names(box->list->ns->user, TRUE);
+	ret = rbox->module_ctx.super.open(box);
+	if (rbox->virtual)
+		imap_referral_command_hide_names(box->list->ns->user, FALSE);
+	return ret;
 }
 
 static int
@@ -99,8 +103,21 @@ imap_referral_mailbox_exists(struct mailbox *box, bool auto_boxes,
 	struct imap_referral_mailbox *rbox = IMAP_REFERRAL_MAILBOX_CONTEXT(box);
 	struct imap_referral_location location;
 
-	/* Lists ask whether INBOX and the namespaces' prefixes exist. */
-	if (!imap_referral_command_is_list(box->list->ns->user) &&
+	/* What is not here is no part of the virtual mailbox. What the
+	   directory cannot say anything about stays as it is. */
+	if (rbox->backend) {
+		imap_referral_user_locate(box->list->ns->user, box->list->ns,
+					  box->vname, &location);
+		if (location.place == IMAP_REFERRAL_PLACE_REMOTE ||
+		    location.place == IMAP_REFERRAL_PLACE_NO_VISITORS) {
+			*existence_r = MAILBOX_EXISTENCE_NONE;
+			return 0;
+		}
+	}
+	/* Lists ask whether INBOX and the namespaces' prefixes exist; INBOX
+	   always does. */
+	if (!box->inbox_any &&
+	    !imap_referral_command_is_list(box->list->ns->user) &&
 	    mailbox_check_location(box, &location) < 0) {
 		if (location.place == IMAP_REFERRAL_PLACE_UNKNOWN ||
 		    !mailbox_is_being_subscribed(box))
@@ -182,27 +199,34 @@ static int imap_referral_mailbox_set_subscribed(struct mailbox *box, bool set)
 {
 	struct imap_referral_mailbox *rbox = IMAP_REFERRAL_MAILBOX_CONTEXT(box);
 
-	/* What is here of a subscription can always be removed. */
 	if (set && mailbox_check(box) < 0) {
 		if (!mailbox_is_being_subscribed(box))
 			return -1;
 		/* without asking other plugins about the mailbox */
-		return index_storage_set_subscribed(box, set);
+		return index_storage_set_subscribed(box, TRUE);
 	}
-	return rbox->module_ctx.super.set_subscribed(box, set);
+	if (rbox->module_ctx.super.set_subscribed(box, set) == 0)
+		return 0;
+	/* What is here of a subscription can always be removed, even where
+	   there are no mailboxes. */
+	return set ? -1 : index_storage_set_subscribed(box, FALSE);
 }
 
 void imap_referral_mailbox_allocated(struct mailbox *box)
 {
 	struct mailbox_vfuncs *v = box->vlast;
+	struct mail_user *user = box->list->ns->user;
 	struct imap_referral_mailbox *rbox;
+	bool virtual = strcmp(box->storage->name, "virtual") == 0;
 
 	imap_referral_command_add_mailbox(box);
-	if (!imap_referral_user_may_refer(box->list->ns->user, box->list->ns,
-					  box->vname))
+	if (!imap_referral_user_may_refer(user, box->list->ns, box->vname) &&
+	    (!virtual || imap_referral_user_get_settings(user) == NULL))
 		return;
 
 	rbox = p_new(box->pool, struct imap_referral_mailbox, 1);
+	rbox->virtual = virtual;
+	rbox->backend = imap_referral_command_is_backend(box);
 	rbox->module_ctx.super = *v;
 	box->vlast = &rbox->module_ctx.super;
 

@@ -198,3 +198,35 @@ imap_referral_ns_names_parent_is_remote(const struct imap_referral_ns_names *nam
 	}
 	return FALSE;
 }
+
+bool imap_referral_names_is_remote(struct imap_referral_names *names,
+				   const char *vname)
+{
+	const struct imap_referral_ns_names *ns_names;
+	struct imap_referral_location location;
+	struct mail_namespace *ns;
+	int idx;
+
+	ns = mail_namespace_find(names->user->namespaces, vname);
+	if (!imap_referral_user_may_refer(names->user, ns, vname))
+		return FALSE;
+	if (ns->type != MAIL_NAMESPACE_TYPE_PUBLIC) {
+		/* a guest's, or another user's */
+		imap_referral_user_locate(names->user, ns, vname, &location);
+		return location.place != IMAP_REFERRAL_PLACE_LOCAL;
+	}
+	if (imap_referral_names_get(names, ns, &ns_names) < 0)
+		return FALSE;
+	idx = imap_referral_ns_names_find(ns_names, vname);
+	if (idx != -1 && (ns_names->names[idx].flags &
+			  IMAP_REFERRAL_NAME_LISTED) != 0) {
+		return (ns_names->names[idx].flags &
+			IMAP_REFERRAL_NAME_REMOTE) != 0;
+	}
+	return imap_referral_ns_names_parent_is_remote(ns_names, vname);
+}
+
+bool imap_referral_names_failed(const struct imap_referral_names *names)
+{
+	return names->failed;
+}

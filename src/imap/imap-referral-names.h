@@ -48,4 +48,11 @@ bool
 imap_referral_ns_names_parent_is_remote(const struct imap_referral_ns_names *names,
 					const char *vname);
 
+/* Returns TRUE if a mailbox that a list shows is remote, whether or not the
+   directory lists it. */
+bool imap_referral_names_is_remote(struct imap_referral_names *names,
+				   const char *vname);
+/* Returns TRUE if the directory could not be asked. */
+bool imap_referral_names_failed(const struct imap_referral_names *names);
+
 #endif

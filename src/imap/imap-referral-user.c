@@ -151,6 +151,12 @@ imap_referral_mailbox_get_key_name(const struct mail_namespace *ns,
 {
 	char sep = mail_namespace_get_sep((struct mail_namespace *)ns);
 
+	/* an alias is another way to the same mailboxes */
+	if (ns->alias_for != NULL &&
+	    strncmp(vname, ns->prefix, ns->prefix_len) == 0) {
+		vname = t_strconcat(ns->alias_for->prefix,
+				    vname + ns->prefix_len, NULL);
+	}
 	if (sep == '/')
 		return vname;
 	/* The directory's names have no other separator. */
@@ -185,6 +191,13 @@ imap_referral_mailbox_get_vname(const struct mail_namespace *ns,
 		if (strchr(key_name, sep) != NULL)
 			return NULL;
 		key_name = t_str_replace(key_name, '/', sep);
+	}
+	if (ns->alias_for != NULL) {
+		if (strncmp(key_name, ns->alias_for->prefix,
+			    ns->alias_for->prefix_len) != 0)
+			return NULL;
+		key_name = t_strconcat(ns->prefix, key_name +
+				       ns->alias_for->prefix_len, NULL);
 	}
 	return namespace_has_name(ns, key_name) ? key_name : NULL;
 }
@@ -428,11 +441,16 @@ int imap_referral_user_iterate(struct mail_user *user,
 {
 	struct imap_referral_user *ruser =
 		IMAP_REFERRAL_USER_CONTEXT_REQUIRE(user);
+	struct timeval start;
 	const char *error;
 
+	if (imap_referral_answers_get_failure(ruser->answers) != NULL)
+		return -1;
+	i_gettimeofday(&start);
 	if ((referral_client_iterate)(ruser->client, user->username,
 				      REFERRAL_KEY_MAILBOX, callback, context,
 				      &error) < 0) {
+		imap_referral_answers_failed(ruser->answers, &start, error);
 		e_error(user->event, "Listing the mailboxes on other servers "
 			"failed: %s", error);
 		return -1;

@@ -8,6 +8,12 @@
 struct mail_user;
 struct mail_namespace;
 
+/* A mailbox that a client has named */
+struct imap_referral_name_arg {
+	struct mail_namespace *ns;
+	const char *vname;
+};
+
 enum imap_referral_place {
 	/* On this server */
 	IMAP_REFERRAL_PLACE_LOCAL,

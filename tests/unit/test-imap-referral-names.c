@@ -66,6 +66,25 @@ imap_referral_mailbox_get_vname(const struct mail_namespace *ns,
 		key_name : NULL;
 }
 
+static struct mail_namespace *fake_ns;
+static enum imap_referral_place fake_place;
+
+struct mail_namespace *
+mail_namespace_find(struct mail_namespace *namespaces ATTR_UNUSED,
+		    const char *mailbox ATTR_UNUSED)
+{
+	return fake_ns;
+}
+
+void imap_referral_user_locate(struct mail_user *user ATTR_UNUSED,
+			       const struct mail_namespace *ns ATTR_UNUSED,
+			       const char *vname ATTR_UNUSED,
+			       struct imap_referral_location *location_r)
+{
+	i_zero(location_r);
+	location_r->place = fake_place;
+}
+
 char mail_namespace_get_sep(struct mail_namespace *ns ATTR_UNUSED)
 {
 	return '/';
@@ -176,7 +195,8 @@ static void test_imap_referral_names_parents(void)
 		{ "S/remotex/y", FALSE },
 	};
 	struct mail_namespace ns = { .prefix = (char []){ "S/" },
-		.prefix_len = 2 };
+		.prefix_len = 2, .type = MAIL_NAMESPACE_TYPE_PUBLIC };
+	struct mail_user user;
 	const struct imap_referral_ns_names *ns_names;
 	struct imap_referral_names *names;
 	pool_t pool = pool_alloconly_create("names", 1024);
@@ -184,12 +204,30 @@ static void test_imap_referral_names_parents(void)
 
 	test_begin("imap referral names: parents");
 	fake_names = fake;
-	names = imap_referral_names_init(pool, NULL);
+	fake_ns = &ns;
+	i_zero(&user);
+	names = imap_referral_names_init(pool, &user);
 	test_assert(imap_referral_names_get(names, &ns, &ns_names) == 0);
 	for (i = 0; i < N_ELEMENTS(tests); i++) {
 		test_assert_idx(imap_referral_ns_names_parent_is_remote(
 			ns_names, tests[i].vname) == tests[i].remote, i);
 	}
+	/* with what is listed itself */
+	test_assert(imap_referral_names_is_remote(names, "S/remote"));
+	test_assert(imap_referral_names_is_remote(names, "S/remote/x"));
+	test_assert(!imap_referral_names_is_remote(names, "S/remote/here"));
+	test_assert(imap_referral_names_is_remote(names,
+						  "S/remote/here/again"));
+	test_assert(!imap_referral_names_is_remote(names, "S/other"));
+	test_assert(!imap_referral_names_is_remote(names, "S/never"));
+	/* a guest's, another user's */
+	ns.type = MAIL_NAMESPACE_TYPE_PRIVATE;
+	fake_place = IMAP_REFERRAL_PLACE_REMOTE;
+	test_assert(imap_referral_names_is_remote(names, "INBOX"));
+	ns.type = MAIL_NAMESPACE_TYPE_SHARED;
+	test_assert(imap_referral_names_is_remote(names, "x"));
+	fake_place = IMAP_REFERRAL_PLACE_LOCAL;
+	test_assert(!imap_referral_names_is_remote(names, "x"));
 	pool_unref(&pool);
 	test_end();
 }
@@ -208,8 +246,10 @@ static void test_imap_referral_names_fails(void)
 	fake_fails = TRUE;
 	fake_iterations = 0;
 	names = imap_referral_names_init(pool, NULL);
+	test_assert(!imap_referral_names_failed(names));
 	test_assert(imap_referral_names_get(names, &ns, &ns_names) == -1);
 	test_assert(imap_referral_names_get(names, &ns, &ns_names) == -1);
+	test_assert(imap_referral_names_failed(names));
 	test_assert(fake_iterations == 1);
 	fake_fails = FALSE;
 	pool_unref(&pool);

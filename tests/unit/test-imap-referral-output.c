@@ -18,15 +18,24 @@ static void send_line(struct ostream *output, const char *line)
 		    (ssize_t)strlen(line) + 2);
 }
 
+static bool is_remote(const char *vname, void *context)
+{
+	test_assert_strcmp((const char *)context, "context");
+	return strncmp(vname, "Remote", 6) == 0 ||
+		strcmp(vname, "B\xc3\xbcro \"&\\ co") == 0 ||
+		strcmp(vname, "INBOX") == 0;
+}
+
 static void test_imap_referral_output(void)
 {
 	static const struct {
 		const char *line;
-		/* What comes of it, without and with a remote INBOX; NULL if
-		   it is dropped. */
-		const char *plain, *remote_inbox;
+		/* What comes of it, without and with marks; NULL if it is
+		   dropped. */
+		const char *plain, *marked;
 	} tests[] = {
 #define SAME(line) { line, line, line }
+#define MARK(line, marked) { line, line, marked }
 		SAME("* LIST (\\HasNoChildren) \"/\" Shared/x"),
 		SAME("* STATUS INBOX (MESSAGES 1)"),
 		SAME("a1 OK List completed."),
@@ -35,16 +44,46 @@ static void test_imap_referral_output(void)
 		SAME("* LSUB () \"/\" INBOX"),
 		SAME("* LIST () \"/\" NOINBOX"),
 		SAME(""),
-		{ "* LIST (\\HasNoChildren) \"/\" INBOX",
-		  "* LIST (\\HasNoChildren) \"/\" INBOX",
-		  "* LIST (\\Remote \\HasNoChildren) \"/\" INBOX" },
-		{ "* LIST () \"/\" INBOX", "* LIST () \"/\" INBOX",
-		  "* LIST (\\Remote) \"/\" INBOX" },
+		/* no lines of LIST */
+		SAME("* LIST ("),
+		SAME("* LIST ()"),
+		SAME("* LIST () \"/\" \"Remote"),
+		SAME("* LIST () \"/\" \"Remote\\"),
+		SAME("* LIST () \"/"),
+		SAME("* LIST () {9"),
+		SAME("* LIST () \"/\" {6}"),
+		MARK("* LIST (\\HasNoChildren) \"/\" INBOX",
+		     "* LIST (\\Remote) \"/\" INBOX"),
+		MARK("* LIST (\\HasChildren) \"/\" INBOX",
+		     "* LIST (\\Remote) \"/\" INBOX"),
+		MARK("* LIST () \"/\" Remote", "* LIST (\\Remote) \"/\" Remote"),
+		MARK("* LIST (\\Subscribed \\NonExistent \\HasNoChildren) \"/\" "
+		     "Remote/x (CHILDINFO (\"SUBSCRIBED\"))",
+		     "* LIST (\\Remote \\Subscribed) \"/\" Remote/x "
+		     "(CHILDINFO (\"SUBSCRIBED\"))"),
+		MARK("* LIST (\\HasChildren \\Archive) \"/\" Remote",
+		     "* LIST (\\Remote \\HasChildren \\Archive) \"/\" Remote"),
+		/* other separators, other kinds of names */
+		MARK("* LIST () \"\\\\\" Remote",
+		     "* LIST (\\Remote) \"\\\\\" Remote"),
+		MARK("* LIST () \"\\\"\" Remote",
+		     "* LIST (\\Remote) \"\\\"\" Remote"),
+		MARK("* LIST () \" \" Remote",
+		     "* LIST (\\Remote) \" \" Remote"),
+		MARK("* LIST () \")\" Remote",
+		     "* LIST (\\Remote) \")\" Remote"),
+		MARK("* LIST () \"/\" \"B&APw-ro \\\"&-\\\\ co\"",
+		     "* LIST (\\Remote) \"/\" \"B&APw-ro \\\"&-\\\\ co\""),
+		MARK("* LIST () \"/\" \"B\xc3\xbcro \\\"&\\\\ co\"",
+		     "* LIST (\\Remote) \"/\" \"B\xc3\xbcro \\\"&\\\\ co\""),
+		MARK("* LIST () \"/\" {9}\r\nRemote(x)",
+		     "* LIST (\\Remote) \"/\" {9}\r\nRemote(x)"),
 		{ "* NO [REFERRAL imap://joe;AUTH=*@h/x] This folder", NULL,
 		  NULL },
 		{ "* NO [UNAVAILABLE] The location of this folder cannot be "
 		  "looked up at the moment. Try again later.", NULL, NULL },
-		{ "* NO [NOPERM] This folder is on IMAP server h.", NULL, NULL },
+		{ "* NO [NOPERM] This folder is on IMAP server h.", NULL,
+		  NULL },
 		/* somebody else's */
 		SAME("* NO [UNAVAILABLE] Disk"),
 	};
@@ -61,8 +100,10 @@ static void test_imap_referral_output(void)
 		buffer_set_used_size(buffer, 0);
 		for (j = 0; j < N_ELEMENTS(tests); j++) T_BEGIN {
 			output = imap_referral_output_create(real);
-			if (i == 1)
-				imap_referral_output_set_remote_inbox(output);
+			if (i == 1) {
+				imap_referral_output_mark_remote(output,
+					is_remote, (char []){ "context" });
+			}
 			buffer_set_used_size(buffer, 0);
 			/* it can be used as the real one can */
 			test_assert_idx(output->offset == real->offset, j);
@@ -72,8 +113,7 @@ static void test_imap_referral_output(void)
 			test_assert_idx(output->offset == real->offset, j);
 			o_stream_unref(&output);
 
-			expected = i == 0 ? tests[j].plain :
-				tests[j].remote_inbox;
+			expected = i == 0 ? tests[j].plain : tests[j].marked;
 			expected = expected == NULL ? "" :
 				t_strconcat(expected, "\r\n", NULL);
 			test_assert_strcmp_idx(str_c(buffer), expected, j);
