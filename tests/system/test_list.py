@@ -22,7 +22,7 @@ import dovecot
 from conftest import Config, Directory
 from sandbox import ANSWER_SECS, Dict, Sandbox, dict_key, short, wait_for
 from taps import DictTap
-from wire import Imap, Reply
+from wire import Imap, Reply, quoted
 
 SALES, OFFICE = "Shared/sales", "Shared/B&APw-ro &- co"
 
@@ -243,6 +243,15 @@ def test_rlist(alice: Imap, arguments: str) -> None:
 def test_list_remote(alice: Imap, arguments: str) -> None:
     assert set(listed(alice, f"LIST (REMOTE) {arguments}")) \
         == LISTS[arguments]
+
+
+def test_without_the_list_index(sandbox: Sandbox, config: Config) -> None:
+    config.edit(dovecot="mailbox_list_index = no")
+    with sandbox.session("alice") as client:
+        for command in ("RLIST", "LIST (REMOTE)"):
+            for arguments, names in LISTS.items():
+                assert set(listed(client, f"{command} {arguments}")) \
+                    == names, arguments
 
 
 def test_everything(alice: Imap) -> None:
@@ -634,6 +643,99 @@ def test_listed_mailbox_of_another_user(sandbox: Sandbox, alice: Imap,
     assert "Users/bob/Team" not in listed(alice, 'LIST "" "*"')
 
 
+ODD = {
+    "100%": "Shared/100%", "a*b": "Shared/a*b", 'a"b': 'Shared/a"b',
+    "a\\b": "Shared/a\\b", "(x)": "Shared/(x)", "{5}": "Shared/{5}",
+    "a & b": "Shared/a &- b", "\U0001f600": "Shared/&2D3eAA-",
+    "x" * 200: "Shared/" + "x" * 200, "a]b": "Shared/a]b",
+    "NIL": "Shared/NIL", ".hidden": "Shared/.hidden",
+}
+
+
+def test_odd_names(sandbox: Sandbox, alice: Imap,
+                   directory: Directory) -> None:
+    """They are listed as they are, and can be opened by what is listed."""
+    for name in ODD:
+        directory.add_mailbox(f"Shared/{name}",
+                              mailHost=sandbox.address(2)[0])
+    wait_for(lambda: Dict(sandbox).mailbox(f"Shared/{[*ODD][-1]}"))
+    rows = listed(alice, 'LIST (REMOTE) "" "Shared/%"')
+    assert set(ODD.values()) <= set(rows)
+    assert set(ODD.values()) <= set(listed(alice, 'RLIST "" "*"'))
+    for name in ODD.values():
+        assert r"\Remote" in rows[name]
+        assert alice.command(b"SELECT " + quoted(name)).referral, name
+
+
+# By name, and by URL.
+IMPOSSIBLE = ["Shared//double", "/Shared/leading", "Shared/../up",
+              "Shared/" + "x" * 5000]
+IMPOSSIBLE_IN_URL = ["Shared/line%0D%0A* x", "Shared/control%01",
+                     "Shared/nul%00", "Shared/%FF/bytes"]
+
+
+def test_impossible_names(sandbox: Sandbox, alice: Imap,
+                          directory: Directory) -> None:
+    for name in (*IMPOSSIBLE, "Shared/after"):
+        directory.add_mailbox(name, mailHost=sandbox.address(2)[0])
+    for number, in_url in enumerate(IMPOSSIBLE_IN_URL):
+        directory.add_mailbox(f"Impossible {number}", labeledURI=(
+            f"imap://{sandbox.server(2)}/{in_url}"))
+    directory.add_mailbox("Shared/last", mailHost=sandbox.address(2)[0])
+    wait_for(lambda: listed(alice, 'RLIST "" Shared/last'))
+    lines = alice.ok('RLIST "" "*"').untagged
+    for line in lines:
+        assert re.fullmatch(r'\* LIST \([^)]*\) "/" [ -~]+', line)
+    for word in ("double", "leading", "up", "xxx", "line", "control", "nul",
+                 "bytes", "Impossible"):
+        assert word not in "\n".join(lines)
+    assert "Shared/after" in listed(alice, 'RLIST "" "*"')
+
+
+def test_inbox_is_never_remote(sandbox: Sandbox, config: Config,
+                               directory: Directory) -> None:
+    config.edit(referral={"imap_referral_mailboxes": "*"})
+    for name in ("INBOX", "INBOX/below"):
+        directory.add_mailbox(name, mailHost=sandbox.address(2)[0])
+    wait_for(lambda: Dict(sandbox).mailbox("INBOX/below"))
+    with sandbox.session("alice") as client:
+        rows = listed(client, 'LIST (REMOTE) "" "*"')
+        assert rows["INBOX"] == set()
+        assert rows["INBOX/below"] == {r"\Remote"}
+        assert rows["Other"] == {r"\Remote"}
+        client.ok("SELECT INBOX")
+        assert client.command("SELECT INBOX/below").referral
+
+
+@pytest.mark.parametrize("name", ["Team", "Shared"])
+def test_mailbox_of_the_prefixs_name(sandbox: Sandbox, alice: Imap,
+                                     directory: Directory, name: str) -> None:
+    directory.add_mailbox(name, mailHost=sandbox.address(2)[0])
+    wait_for(lambda: alice.command(f"SELECT {name}").referral)
+    for pattern in (name, "%", "*", f"{name}*"):
+        rows = listed(alice, f'LIST (REMOTE) "" "{pattern}"')
+        assert rows[name] == {r"\Remote"}
+        assert name in listed(alice, f'RLIST "" "{pattern}"')
+    assert r"\Remote" not in listed(alice, f'LIST "" {name}')[name]
+
+
+def test_other_format(sandbox: Sandbox, config: Config) -> None:
+    config.edit(dovecot=dovecot.personal_sdbox())
+    with sandbox.session("alice") as client:
+        client.ok("CREATE Old")
+        client.ok("CREATE Old/2020")
+        client.ok("CREATE Old/2021")
+        assert listed(client, 'LIST (REMOTE) "" "Old*" RETURN (CHILDREN)') \
+            == {"Old": {r"\HasChildren"}, "Old/2020": {r"\HasChildren"},
+                "Old/2021": {r"\HasNoChildren"},
+                "Old/2020/may": {r"\Remote"}}
+        assert set(listed(client, 'RLIST "" "Old/%"')) \
+            == {"Old/2020", "Old/2021"}
+        assert set(listed(client, 'RLIST "" "*may"')) == {"Old/2020/may"}
+        assert listed(client, 'LIST "" "Old/2020"') \
+            == {"Old/2020": {r"\HasNoChildren"}}
+
+
 def test_separator(sandbox: Sandbox, config: Config) -> None:
     config.edit(dovecot=dovecot.separator_dot("Team", "Kids", "Hidden"))
     with sandbox.session("alice") as client:
@@ -806,6 +908,27 @@ def test_local_ones_are_listed_at_least(
         assert time.monotonic() - start < ANSWER_SECS
         assert reply.tagged.startswith("NO [UNAVAILABLE]"), command
         assert "Shared/local" in reply.listed(kind)
+
+
+def test_broken_off_in_the_middle(sandbox: Sandbox, config: Config,
+                                  dict_tap: DictTap) -> None:
+    config.edit()
+    with sandbox.session("alice") as client:
+        wait_for(lambda: SALES in client.command('RLIST "" "*"').listed())
+        dict_tap.hold()
+        before = len(dict_tap.lines)
+        client.send(b'a RLIST "" "Shared/%"\r\nb LIST "" INBOX\r\n')
+        wait_for(lambda: len(dict_tap.lines) > before)
+        dict_tap.cut()
+        dict_tap.release()
+        reply = client.reply(b"a")
+        # Asked again, or said to be incomplete.
+        assert set(reply.listed()) == LEVEL_1 if reply.status == "OK" \
+            else reply.tagged.startswith("NO [UNAVAILABLE]")
+        assert "Shared/local" in reply.listed()
+        assert set(client.reply(b"b").listed()) == {"INBOX"}
+        wait_for(lambda: set(client.command('RLIST "" "Shared/%"').listed())
+                 == LEVEL_1)
 
 
 @pytest.mark.parametrize("broken", ["down", "hung"], indirect=True)
