@@ -296,10 +296,15 @@ def test_utf8_accept(sandbox: Sandbox, config: Config) -> None:
     assert dovecot.UTF8_ACCEPT
     config.edit(dovecot=dovecot.UTF8_ACCEPT)
     with sandbox.session("alice") as client:
+        client.ok('CREATE "Shared/B&APw-cher"')
         client.ok("ENABLE UTF8=ACCEPT")
         for command in ("RLIST", "LIST (REMOTE)"):
-            reply = client.ok(f'{command} "" "Shared/Bü%"')
-            assert set(reply.listed()) == {"Shared/Büro & co"}
+            # The first of them that know it write mUTF-7 all the same.
+            assert set(listed(client, f'{command} "" "Shared/Bü%"')) in (
+                {"Shared/Büro & co", "Shared/Bücher"},
+                {OFFICE, "Shared/B&APw-cher"})
+    with sandbox.session("alice") as client:
+        client.ok('DELETE "Shared/B&APw-cher"')
 
 
 def test_same_names_on_all_servers(sandbox: Sandbox) -> None:
