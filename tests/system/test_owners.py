@@ -203,6 +203,16 @@ def test_the_user_herself_as_a_guest(sandbox: Sandbox) -> None:
             "Users/alice/Projects")
 
 
+def test_guest_and_an_owner_at_a_third_server(sandbox: Sandbox) -> None:
+    with sandbox.session("alice", 2) as guest:
+        assert guest.command("SELECT Users/carol/Projects").tagged == \
+            sandbox.mailbox_referral("alice", 3, "Users/carol/Projects")
+        # bob is at home there, dave nowhere.
+        for owner in ("bob", "dave"):
+            reply = guest.command(f"SELECT Users/{owner}/Projects")
+            assert reply.status == "NO" and reply.referral is None
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_owner_at_a_server_without_shared_mailboxes(
         alice: Imap, command: str) -> None:
