@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "array.h"
+#include "time-util.h"
 #include "imap-match.h"
 #include "module-context.h"
 #include "mail-user.h"
