@@ -1,0 +1,165 @@
+"""Alpine, as a person uses it: it follows referrals by itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import TOP, Sandbox, wait_for
+from test_mailbox import SALES
+from wire import Imap
+
+PINERC = TOP / "tests" / "sandbox.d" / "pinerc"
+
+
+class Alpine:
+    """Alpine on a terminal that is not there."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+        self._sandbox = sandbox
+        self._tmux = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
+        pinerc = folder / "pinerc"
+        pinerc.write_text(
+            PINERC.read_text()
+            .replace("@IMAP1@", f"{sandbox.server(1)}/user=alice")
+            .replace("@TLS_CA@", sandbox.env["TLS_CA"])
+            # It asks once for each server then.
+            .replace("disable-password-caching,\n\t", ""))
+        self._run("new-session", "-d", "-x", "100", "-y", "40", "alpine",
+                  "-i", "-p", str(pinerc),
+                  env={**os.environ, "HOME": str(folder),
+                       "TERM": "xterm", "LC_ALL": "C.UTF-8"})
+
+    def _run(self, *args: str, **options: object) -> str:
+        return subprocess.run([*self._tmux, *args], check=True, text=True,
+                              stdout=subprocess.PIPE, **options).stdout
+
+    def screen(self) -> str:
+        return self._run("capture-pane", "-p")
+
+    def see(self, *texts: str) -> str:
+        """Wait until all of these are on the screen. Returns the screen."""
+        try:
+            wait_for(lambda: all(text in self.screen() for text in texts))
+        except AssertionError:
+            raise AssertionError(f"{texts} not in:\n{self.screen()}") from None
+        return self.screen()
+
+    def press(self, *keys: str) -> None:
+        self._run("send-keys", *keys)
+
+    def answer(self, prompt: str, text: str) -> None:
+        self.see(prompt)
+        self._run("send-keys", "-l", text)
+        self.press("Enter")
+
+    def give_password(self, number: int) -> None:
+        """When a server asks for it."""
+        host, port = self._sandbox.address(number)
+        self.answer(f"HOST: [{host}]:{port}  USER: alice  ENTER PASSWORD:",
+                    self._sandbox.password)
+
+    def go_to(self, text: str) -> None:
+        """Where the list shows this, by the command WhereIs."""
+        self.press("w")
+        self.answer("Word to search for", text)
+        self.see("Found on line")
+
+    def open(self, *names: str) -> None:
+        """A folder, or only a level of folders, from the folder list."""
+        self.press("l")
+        self.see("FOLDER LIST")
+        for name in names:
+            self.go_to(name)
+            self.press("Enter")
+            self.see("Dir: " if name == "Shared" else "Folder: ")
+
+    def save_to(self, name: str) -> None:
+        """The message, which is not deleted thereby."""
+        self.press("s")
+        self.see("SAVE Msg", "^R No Delete")
+        self.press("C-r")
+        self.answer("SAVE (no delete) Msg", name)
+
+    def stop(self) -> None:
+        self._run("kill-server")
+
+
+@pytest.fixture
+def alpine(sandbox: Sandbox, tmp_path: Path) -> Iterator[Alpine]:
+    for name in ("alpine", "tmux"):
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is not installed")
+    client = Alpine(sandbox, tmp_path)
+    client.give_password(1)
+    client.see("Folder: INBOX", "Welcome to imap1")
+    yield client
+    client.stop()
+
+
+@pytest.fixture
+def sales(sandbox: Sandbox) -> Iterator[Imap]:
+    """alice at imap2, with Shared/sales selected, which stays as it is."""
+    with sandbox.session("alice", 2) as client:
+        client.ok(f"SELECT {SALES}")
+        before = client.ok("UID SEARCH ALL").untagged[0].split()[2:]
+        yield client
+        client.command("NOOP")
+        after = client.ok("UID SEARCH ALL").untagged[0].split()[2:]
+        for uid in set(after) - set(before):
+            client.ok(f"UID STORE {uid} +FLAGS.SILENT (\\Deleted)")
+        client.ok("EXPUNGE")
+
+
+def test_folder_list_has_remote_folders(alpine: Alpine) -> None:
+    alpine.open("Shared")
+    alpine.see("Dir: Shared/", "local", "sales", "Büro & co")
+
+
+def test_read_in_a_remote_folder(alpine: Alpine) -> None:
+    alpine.open("Shared", "sales")
+    alpine.give_password(2)
+    alpine.see("Folder: Shared/sales", "Bob Brown", "harbour office")
+    # The cursor is on the last message.
+    alpine.press("v")
+    alpine.see("MESSAGE TEXT", "I do, this afternoon.")
+    alpine.press("p")
+    alpine.see("MESSAGE TEXT", "Who calls them back?")
+
+
+def test_save_into_a_remote_folder(alpine: Alpine, sales: Imap) -> None:
+    alpine.press("v")
+    alpine.see("MESSAGE TEXT", "this message is in your INBOX on imap1.")
+    alpine.save_to(SALES)
+    alpine.give_password(2)
+    alpine.see('copied to folder "Shared/sales"')
+    sales.ok("NOOP")
+    found = sales.ok('SEARCH SUBJECT "Welcome to imap1"').untagged[0]
+    assert found != "* SEARCH"
+    text = sales.ok(f"FETCH {found.split()[2]} BODY.PEEK[TEXT]").untagged[0]
+    assert "Hello alice, this message is in your INBOX on imap1." in text
+
+
+def test_save_from_one_remote_folder_into_another(
+        sandbox: Sandbox, alpine: Alpine, sales: Imap) -> None:
+    alpine.open("Shared", "sales")
+    alpine.give_password(2)
+    alpine.see("Folder: Shared/sales", "harbour office")
+    alpine.save_to("Shared/sales/2026")
+    alpine.see('copied to folder "Shared/sales/2026"')
+    sales.ok("SELECT Shared/sales/2026")
+    found = sales.ok('SEARCH SUBJECT "harbour office"').untagged[0].split()
+    assert len(found) == 3
+    sales.ok(f"STORE {found[2]} +FLAGS.SILENT (\\Deleted)")
+    sales.ok("EXPUNGE")
+    sales.ok(f"SELECT {SALES}")
+
+
+def test_enter_a_folder_that_is_here(alpine: Alpine) -> None:
+    alpine.open("Shared", "local")
+    alpine.see("Folder: Shared/local", "Coffee machine")
