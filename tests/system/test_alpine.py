@@ -132,32 +132,21 @@ def test_read_in_a_remote_folder(alpine: Alpine) -> None:
     alpine.see("MESSAGE TEXT", "Who calls them back?")
 
 
+def _found(client: Imap, subject: str) -> list[str]:
+    client.ok("NOOP")
+    return client.ok(f'SEARCH SUBJECT "{subject}"').untagged[0].split()[2:]
+
+
 def test_save_into_a_remote_folder(alpine: Alpine, sales: Imap) -> None:
+    """By COPY, which is referred."""
     alpine.press("v")
     alpine.see("MESSAGE TEXT", "this message is in your INBOX on imap1.")
     alpine.save_to(SALES)
     alpine.give_password(2)
-    alpine.see('copied to folder "Shared/sales"')
-    sales.ok("NOOP")
-    found = sales.ok('SEARCH SUBJECT "Welcome to imap1"').untagged[0]
-    assert found != "* SEARCH"
-    text = sales.ok(f"FETCH {found.split()[2]} BODY.PEEK[TEXT]").untagged[0]
+    found = wait_for(lambda: _found(sales, "Welcome to imap1"))
+    text = sales.ok(f"FETCH {found[0]} BODY.PEEK[TEXT]").untagged[0]
     assert "Hello alice, this message is in your INBOX on imap1." in text
-
-
-def test_save_from_one_remote_folder_into_another(
-        sandbox: Sandbox, alpine: Alpine, sales: Imap) -> None:
-    alpine.open("Shared", "sales")
-    alpine.give_password(2)
-    alpine.see("Folder: Shared/sales", "harbour office")
-    alpine.save_to("Shared/sales/2026")
-    alpine.see('copied to folder "Shared/sales/2026"')
-    sales.ok("SELECT Shared/sales/2026")
-    found = sales.ok('SEARCH SUBJECT "harbour office"').untagged[0].split()
-    assert len(found) == 3
-    sales.ok(f"STORE {found[2]} +FLAGS.SILENT (\\Deleted)")
-    sales.ok("EXPUNGE")
-    sales.ok(f"SELECT {SALES}")
+    alpine.see("Hello alice")
 
 
 def test_enter_a_folder_that_is_here(alpine: Alpine) -> None:
