@@ -8,6 +8,7 @@
 #include "referral-plugin-settings.h"
 #include "referral-response.h"
 #include "imap-referral-command.h"
+#include "imap-referral-names.h"
 #include "imap-referral-user.h"
 #include "imap-referral-mailbox.h"
 
@@ -101,8 +102,16 @@ imap_referral_mailbox_exists(struct mailbox *box, bool auto_boxes,
 			     enum mailbox_existence *existence_r)
 {
 	struct imap_referral_mailbox *rbox = IMAP_REFERRAL_MAILBOX_CONTEXT(box);
+	struct imap_referral_names *names =
+		imap_referral_command_get_names(box->list->ns->user);
 	struct imap_referral_location location;
 
+	/* A namespace's prefix, which Dovecot lists by itself. */
+	if (names != NULL && !box->inbox_any &&
+	    imap_referral_names_is_remote(names, box->vname)) {
+		*existence_r = MAILBOX_EXISTENCE_SELECT;
+		return 0;
+	}
 	/* What is not here is no part of the virtual mailbox. What the
 	   directory cannot say anything about stays as it is. */
 	if (rbox->backend) {

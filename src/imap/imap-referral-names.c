@@ -210,11 +210,6 @@ bool imap_referral_names_is_remote(struct imap_referral_names *names,
 	ns = mail_namespace_find(names->user->namespaces, vname);
 	if (!imap_referral_user_may_refer(names->user, ns, vname))
 		return FALSE;
-	if (ns->type != MAIL_NAMESPACE_TYPE_PUBLIC) {
-		/* a guest's, or another user's */
-		imap_referral_user_locate(names->user, ns, vname, &location);
-		return location.place != IMAP_REFERRAL_PLACE_LOCAL;
-	}
 	if (imap_referral_names_get(names, ns, &ns_names) < 0)
 		return FALSE;
 	idx = imap_referral_ns_names_find(ns_names, vname);
@@ -223,7 +218,11 @@ bool imap_referral_names_is_remote(struct imap_referral_names *names,
 		return (ns_names->names[idx].flags &
 			IMAP_REFERRAL_NAME_REMOTE) != 0;
 	}
-	return imap_referral_ns_names_parent_is_remote(ns_names, vname);
+	if (imap_referral_ns_names_parent_is_remote(ns_names, vname))
+		return TRUE;
+	/* a guest's, or another user's */
+	imap_referral_user_locate_unlisted(names->user, ns, vname, &location);
+	return location.place != IMAP_REFERRAL_PLACE_LOCAL;
 }
 
 bool imap_referral_names_failed(const struct imap_referral_names *names)

@@ -166,17 +166,27 @@ imap_referral_mailbox_get_key_name(const struct mail_namespace *ns,
 	return t_str_replace(vname, sep, '/');
 }
 
+/* The prefix without its separator is a name, too. */
+static bool
+namespace_matches(const struct mail_namespace *ns, const char *vname)
+{
+	return strncmp(vname, ns->prefix, ns->prefix_len) == 0 ||
+		(ns->prefix_len > 0 &&
+		 strncmp(vname, ns->prefix, ns->prefix_len - 1) == 0 &&
+		 vname[ns->prefix_len - 1] == '\0');
+}
+
 /* Names are in the namespace with the longest prefix. */
 static bool
 namespace_has_name(const struct mail_namespace *ns, const char *vname)
 {
 	const struct mail_namespace *ns2;
 
-	if (strncmp(vname, ns->prefix, ns->prefix_len) != 0)
+	if (!namespace_matches(ns, vname))
 		return FALSE;
 	for (ns2 = ns->user->namespaces; ns2 != NULL; ns2 = ns2->next) {
 		if (ns2->prefix_len > ns->prefix_len &&
-		    strncmp(vname, ns2->prefix, ns2->prefix_len) == 0)
+		    namespace_matches(ns2, vname))
 			return FALSE;
 	}
 	return TRUE;
@@ -373,6 +383,44 @@ static const char *namespace_get_owner(const struct mail_namespace *ns)
 	return ns->owner->username;
 }
 
+/* Returns TRUE if the directory lists it, or cannot be asked about that. */
+static bool
+locate_listed(struct imap_referral_user *ruser, struct mail_user *user,
+	      const char *key_name, struct imap_referral_location *location)
+{
+	const char *key, *value;
+
+	if ((key = referral_key_mailbox(key_name)) == NULL)
+		return FALSE;
+	switch (directory_lookup(ruser, user, key_name, key, &value,
+				 location)) {
+	case 1:
+		handle_answer(ruser, user, key_name, value, location);
+		return TRUE;
+	case 0:
+		return FALSE;
+	}
+	return TRUE;
+}
+
+static void
+locate_unlisted(struct imap_referral_user *ruser, struct mail_user *user,
+		const struct mail_namespace *ns, const char *key_name,
+		struct imap_referral_location *location)
+{
+	const char *owner = namespace_get_owner(ns);
+
+	if (is_private(ns))
+		locate_home(ruser, key_name, location);
+	else if (owner == NULL)
+		return;
+	else if (strcmp(owner, user->username) == 0) {
+		location->listed_here = ruser->home.host == NULL;
+		locate_home(ruser, key_name, location);
+	} else if (ruser->set.owners != 0)
+		locate_owner(ruser, user, owner, key_name, location);
+}
+
 void imap_referral_user_locate(struct mail_user *user,
 			       const struct mail_namespace *ns,
 			       const char *vname,
@@ -381,34 +429,31 @@ void imap_referral_user_locate(struct mail_user *user,
 	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
 	const char *key_name = imap_referral_mailbox_get_key_name(ns, vname);
 	const char *owner = namespace_get_owner(ns);
-	const char *key, *value;
 
 	i_zero(location_r);
 	t_array_init(&location_r->urls, 2);
 	if (ruser == NULL || key_name == NULL)
 		return;
-	if (owner != NULL && strcmp(owner, user->username) == 0) {
-		location_r->listed_here = ruser->home.host == NULL;
-		locate_home(ruser, key_name, location_r);
-		return;
-	}
+	/* one's own mailboxes are nowhere but at home */
 	if (name_wants_lookup(ruser, ns, vname, key_name) &&
-	    (key = referral_key_mailbox(key_name)) != NULL) {
-		switch (directory_lookup(ruser, user, key_name, key, &value,
-					 location_r)) {
-		case 1:
-			handle_answer(ruser, user, key_name, value, location_r);
-			return;
-		case -1:
-			return;
-		}
-		if (owner != NULL && ruser->set.owners != 0) {
-			locate_owner(ruser, user, owner, key_name, location_r);
-			return;
-		}
-	}
-	if (is_private(ns))
-		locate_home(ruser, key_name, location_r);
+	    null_strcmp(owner, user->username) != 0 &&
+	    locate_listed(ruser, user, key_name, location_r))
+		return;
+	locate_unlisted(ruser, user, ns, key_name, location_r);
+}
+
+void imap_referral_user_locate_unlisted(struct mail_user *user,
+					const struct mail_namespace *ns,
+					const char *vname,
+					struct imap_referral_location *location_r)
+{
+	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
+	const char *key_name = imap_referral_mailbox_get_key_name(ns, vname);
+
+	i_zero(location_r);
+	t_array_init(&location_r->urls, 2);
+	if (ruser != NULL && key_name != NULL)
+		locate_unlisted(ruser, user, ns, key_name, location_r);
 }
 
 const char *

@@ -74,6 +74,11 @@ void imap_referral_user_locate(struct mail_user *user,
 			       const struct mail_namespace *ns,
 			       const char *vname,
 			       struct imap_referral_location *location_r);
+/* The same for a mailbox that the directory is known not to list. */
+void imap_referral_user_locate_unlisted(struct mail_user *user,
+					const struct mail_namespace *ns,
+					const char *vname,
+					struct imap_referral_location *location_r);
 /* Returns the text of a tagged NO for a mailbox that is not here, allocated
    from the data stack. */
 const char *

@@ -76,10 +76,11 @@ mail_namespace_find(struct mail_namespace *namespaces ATTR_UNUSED,
 	return fake_ns;
 }
 
-void imap_referral_user_locate(struct mail_user *user ATTR_UNUSED,
-			       const struct mail_namespace *ns ATTR_UNUSED,
-			       const char *vname ATTR_UNUSED,
-			       struct imap_referral_location *location_r)
+void imap_referral_user_locate_unlisted(
+	struct mail_user *user ATTR_UNUSED,
+	const struct mail_namespace *ns ATTR_UNUSED,
+	const char *vname ATTR_UNUSED,
+	struct imap_referral_location *location_r)
 {
 	i_zero(location_r);
 	location_r->place = fake_place;
@@ -220,7 +221,7 @@ static void test_imap_referral_names_parents(void)
 						  "S/remote/here/again"));
 	test_assert(!imap_referral_names_is_remote(names, "S/other"));
 	test_assert(!imap_referral_names_is_remote(names, "S/never"));
-	/* a guest's, another user's */
+	/* a guest's, another user's, that are not listed */
 	ns.type = MAIL_NAMESPACE_TYPE_PRIVATE;
 	fake_place = IMAP_REFERRAL_PLACE_REMOTE;
 	test_assert(imap_referral_names_is_remote(names, "INBOX"));
