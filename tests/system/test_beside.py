@@ -68,6 +68,106 @@ def alice(sandbox: Sandbox) -> Iterator[Imap]:
         yield client
 
 
+# --- namespaces
+
+def test_namespace_with_nothing_here(sandbox: Sandbox, config: Config,
+                                     directory: Directory) -> None:
+    """All that begins with the prefix is on other servers."""
+    config.edit(dovecot=dovecot.namespace("remote", "Remote/", "list = yes"))
+    directory.add_mailbox("Remote/box", mailHost=sandbox.address(2)[0])
+    with sandbox.session("alice") as client:
+        assert '"Remote/"' in client.ok("NAMESPACE").untagged[0]
+        wait_for(lambda: client.command("SELECT Remote/box").referral)
+        client.ok("SELECT INBOX")
+        for command in ["STATUS {} (MESSAGES)", "DELETE {}", "CREATE {}",
+                        "APPEND {} {5}", "COPY 1 {}", "SELECT {}",
+                        *ACL, *METADATA, *QUOTA]:
+            reply = client.command(filled(command, "Remote/box"))
+            assert reply.tagged == \
+                sandbox.mailbox_referral("alice", 2, "Remote/box"), command
+            assert not reply.continuations
+        assert rename(client, "Remote/box", "box") == \
+            pair(sandbox, Half("Remote/box", 2), Half("box", 1))
+        for command in ('RLIST "" "Remote/*"', 'LIST (REMOTE) "" "Remote/*"',
+                        'RLIST "" "Remote/%"'):
+            assert listed(client, command) == ["Remote/box"]
+        assert "Remote/box" in listed(client, 'RLIST "" "*"')
+        assert "Remote/box" not in listed(client, 'LIST "" "*"')
+        client.ok("SUBSCRIBE Remote/box")
+        assert "Remote/box" in listed(client, 'RLSUB "" "*"')
+        client.ok("UNSUBSCRIBE Remote/box")
+        # What the directory does not have is nowhere.
+        for command in ("SELECT {}", "STATUS {} (MESSAGES)", "CREATE {}",
+                        "APPEND {} {5}", "DELETE {}"):
+            reply = client.command(filled(command, "Remote/no-such"))
+            assert reply.status == "NO" and reply.referral is None
+        client.ok("SELECT INBOX")
+
+
+def test_separator_that_is_a_dot(sandbox: Sandbox, config: Config) -> None:
+    """The directory's names have a slash all the same."""
+    config.edit(dovecot=dovecot.separator_dot())
+    with session(sandbox) as client:
+        for command in REFERRED:
+            if "/new" not in command:
+                expect_referral(sandbox, client, command, "Shared.sales")
+        expect_referral(sandbox, client, "SELECT {}", "Shared.sales.2026",
+                        "Shared/sales/2026")
+        expect_referral(sandbox, client, "SELECT {}", "Users.bob.a.b",
+                        "Users/bob/a/b")
+        expect_referral(sandbox, client, "CREATE {}", "Shared.sales.new.",
+                        "Shared/sales/new")
+        assert rename(client, "mine", "Shared.sales.a.b") == \
+            pair(sandbox, Half("mine", 1), Half("Shared/sales/a/b", 2))
+        for command in ('RLIST "" "Shared.*"', 'RLIST "" "Shared.%"',
+                        'LIST (REMOTE) "" "Shared.%"'):
+            assert listed(client, command) == \
+                ["Shared.B&APw-ro &- co", "Shared.local", "Shared.sales"]
+        assert listed(client, 'LIST "" "Shared.*"') == ["Shared.local"]
+        client.ok("SELECT Shared.local")
+        assert client.command("SELECT Shared/sales").referral is None
+
+
+def test_layout_index(sandbox: Sandbox, config: Config) -> None:
+    folder = Path(sandbox.env["SANDBOX_DIR"]) / "imap1" / "by-index"
+    folder.mkdir()
+    os.chown(folder, Path(folder.parent / "shared").stat().st_uid, -1)
+    config.edit(dovecot=dovecot.namespace_at("shared", "maildir", folder,
+                                             "index"))
+    with session(sandbox) as client:
+        client.ok("CREATE Shared/here")
+        client.ok("SELECT Shared/here")
+        for command in REFERRED:
+            expect_referral(sandbox, client, command)
+        assert rename(client, SALES, "sales") == \
+            pair(sandbox, Half(SALES, 2), Half("sales", 1))
+        office = "Shared/B&APw-ro &- co"
+        assert listed(client, 'RLIST "" "Shared/*"') == \
+            [office, "Shared/here", SALES]
+        assert listed(client, 'LIST "" "Shared/*"') == ["Shared/here"]
+        client.ok("DELETE Shared/here")
+        reply = client.command("SELECT Shared/no-such")
+        assert reply.status == "NO" and reply.referral is None
+    config.restore()
+    shutil.rmtree(folder)
+
+
+def test_namespace_that_is_not_listed(sandbox: Sandbox,
+                                      config: Config) -> None:
+    config.edit(dovecot="namespace shared {\n  list = no\n}")
+    with session(sandbox) as client:
+        for command in REFERRED:
+            expect_referral(sandbox, client, command)
+        # As Dovecot does with what is here.
+        for pattern in ("*", "%", "Shared/*", "Shared/%", "*local"):
+            here = "Shared/local" in listed(client, f'LIST "" "{pattern}"')
+            for command in ("RLIST", "LIST (REMOTE)"):
+                names = listed(client, f'{command} "" "{pattern}"')
+                assert ("Shared/local" in names) == here
+                if pattern != "*local":
+                    assert (SALES in names) == here
+
+
 # --- other plugins
 
 FOLDED = {
@@ -297,103 +397,3 @@ def test_indexer(sandbox: Sandbox, loaded: None, alice: Imap,
     doveadm(sandbox, "index", "-q", "-u", "alice", "mine")
     log.wait("indexer-worker(alice)")
     assert not [line for line in log.lines("Error:") if "FTS" not in line]
-
-
-# --- namespaces
-
-def test_namespace_with_nothing_here(sandbox: Sandbox, config: Config,
-                                     directory: Directory) -> None:
-    """All that begins with the prefix is on other servers."""
-    config.edit(dovecot=dovecot.namespace("remote", "Remote/", "list = yes"))
-    directory.add_mailbox("Remote/box", mailHost=sandbox.address(2)[0])
-    with sandbox.session("alice") as client:
-        assert '"Remote/"' in client.ok("NAMESPACE").untagged[0]
-        wait_for(lambda: client.command("SELECT Remote/box").referral)
-        client.ok("SELECT INBOX")
-        for command in ["STATUS {} (MESSAGES)", "DELETE {}", "CREATE {}",
-                        "APPEND {} {5}", "COPY 1 {}", "SELECT {}",
-                        *ACL, *METADATA, *QUOTA]:
-            reply = client.command(filled(command, "Remote/box"))
-            assert reply.tagged == \
-                sandbox.mailbox_referral("alice", 2, "Remote/box"), command
-            assert not reply.continuations
-        assert rename(client, "Remote/box", "box") == \
-            pair(sandbox, Half("Remote/box", 2), Half("box", 1))
-        for command in ('RLIST "" "Remote/*"', 'LIST (REMOTE) "" "Remote/*"',
-                        'RLIST "" "Remote/%"'):
-            assert listed(client, command) == ["Remote/box"]
-        assert "Remote/box" in listed(client, 'RLIST "" "*"')
-        assert "Remote/box" not in listed(client, 'LIST "" "*"')
-        client.ok("SUBSCRIBE Remote/box")
-        assert "Remote/box" in listed(client, 'RLSUB "" "*"')
-        client.ok("UNSUBSCRIBE Remote/box")
-        # What the directory does not have is nowhere.
-        for command in ("SELECT {}", "STATUS {} (MESSAGES)", "CREATE {}",
-                        "APPEND {} {5}", "DELETE {}"):
-            reply = client.command(filled(command, "Remote/no-such"))
-            assert reply.status == "NO" and reply.referral is None
-        client.ok("SELECT INBOX")
-
-
-def test_separator_that_is_a_dot(sandbox: Sandbox, config: Config) -> None:
-    """The directory's names have a slash all the same."""
-    config.edit(dovecot=dovecot.separator_dot())
-    with session(sandbox) as client:
-        for command in REFERRED:
-            if "/new" not in command:
-                expect_referral(sandbox, client, command, "Shared.sales")
-        expect_referral(sandbox, client, "SELECT {}", "Shared.sales.2026",
-                        "Shared/sales/2026")
-        expect_referral(sandbox, client, "SELECT {}", "Users.bob.a.b",
-                        "Users/bob/a/b")
-        expect_referral(sandbox, client, "CREATE {}", "Shared.sales.new.",
-                        "Shared/sales/new")
-        assert rename(client, "mine", "Shared.sales.a.b") == \
-            pair(sandbox, Half("mine", 1), Half("Shared/sales/a/b", 2))
-        for command in ('RLIST "" "Shared.*"', 'RLIST "" "Shared.%"',
-                        'LIST (REMOTE) "" "Shared.%"'):
-            assert listed(client, command) == \
-                ["Shared.B&APw-ro &- co", "Shared.local", "Shared.sales"]
-        assert listed(client, 'LIST "" "Shared.*"') == ["Shared.local"]
-        client.ok("SELECT Shared.local")
-        assert client.command("SELECT Shared/sales").referral is None
-
-
-def test_layout_index(sandbox: Sandbox, config: Config) -> None:
-    folder = Path(sandbox.env["SANDBOX_DIR"]) / "imap1" / "by-index"
-    folder.mkdir()
-    os.chown(folder, Path(folder.parent / "shared").stat().st_uid, -1)
-    config.edit(dovecot=dovecot.namespace_at("shared", "maildir", folder,
-                                             "index"))
-    with session(sandbox) as client:
-        client.ok("CREATE Shared/here")
-        client.ok("SELECT Shared/here")
-        for command in REFERRED:
-            expect_referral(sandbox, client, command)
-        assert rename(client, SALES, "sales") == \
-            pair(sandbox, Half(SALES, 2), Half("sales", 1))
-        office = "Shared/B&APw-ro &- co"
-        assert listed(client, 'RLIST "" "Shared/*"') == \
-            [office, "Shared/here", SALES]
-        assert listed(client, 'LIST "" "Shared/*"') == ["Shared/here"]
-        client.ok("DELETE Shared/here")
-        reply = client.command("SELECT Shared/no-such")
-        assert reply.status == "NO" and reply.referral is None
-    config.restore()
-    shutil.rmtree(folder)
-
-
-def test_namespace_that_is_not_listed(sandbox: Sandbox,
-                                      config: Config) -> None:
-    config.edit(dovecot="namespace shared {\n  list = no\n}")
-    with session(sandbox) as client:
-        for command in REFERRED:
-            expect_referral(sandbox, client, command)
-        # As Dovecot does with what is here.
-        for pattern in ("*", "%", "Shared/*", "Shared/%", "*local"):
-            here = "Shared/local" in listed(client, f'LIST "" "{pattern}"')
-            for command in ("RLIST", "LIST (REMOTE)"):
-                names = listed(client, f'{command} "" "{pattern}"')
-                assert ("Shared/local" in names) == here
-                if pattern != "*local":
-                    assert (SALES in names) == here
