@@ -829,3 +829,33 @@ def test_comes_back_while_the_directory_is_down(
     assert time.monotonic() - start < ANSWER_SECS
     sandbox.start("ldap1")
     wait_for(lambda: alice.command(f"STATUS {SALES} (MESSAGES)").referral)
+
+
+def test_literal8_of_metadata(inbox: Imap, sales: str) -> None:
+    """RFC 5464 allows it; what is in it is no command."""
+    payload = b"x1 CREATE surprise      "
+    inbox.send(b"a SETMETADATA %s (/private/comment ~{%d+}\r\n%s)\r\nb CHECK\r\n"
+               % (SALES.encode(), len(payload), payload))
+    assert inbox.reply(b"a").tagged == sales
+    checked = inbox.reply(b"b")
+    assert checked.status == "OK" and not checked.untagged
+    assert not inbox.ok('LIST "" surprise').untagged
+
+
+def test_quota_of_a_guest(sandbox: Sandbox) -> None:
+    """It names no mailbox, and counts all that are here."""
+    with sandbox.session("alice", 2) as guest:
+        reply = guest.command('GETQUOTA "User quota"')
+        assert reply.status == "OK", reply
+        assert guest.append(SALES, b"Subject: quota\r\n\r\nx\r\n").status \
+            == "OK"
+        guest.ok(f"SELECT {SALES}")
+        guest.ok(r'STORE * +FLAGS.SILENT (\Deleted)')
+        guest.ok("EXPUNGE")
+
+
+def test_rename_to_a_name_with_a_separator_behind(sandbox: Sandbox,
+                                                  inbox: Imap) -> None:
+    reply = inbox.command(f"RENAME {SALES} Shared/new/")
+    assert reply.referral is not None
+    assert reply.referral.split()[1].endswith("/Shared/new")

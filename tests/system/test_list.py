@@ -954,3 +954,57 @@ def test_plain_lists_do_not_need_it(subscribed: Imap,
     assert set(rows) == {"Shared/local"}
     assert set(listed(subscribed, 'LIST (SUBSCRIBED) "" "*"')) \
         == {"Shared/local"}
+
+
+def test_special_use_of_a_remote_mailbox(sandbox: Sandbox,
+                                         config: Config) -> None:
+    """What this server's settings say of it does not hide that it is remote."""
+    config.edit(dovecot="namespace shared {\n  mailbox sales {\n"
+                "    special_use = \\Archive\n  }\n}\n")
+    with sandbox.session("alice") as client:
+        assert r"\Remote" in listed(client, 'LIST (REMOTE) "" "*"')[SALES]
+
+
+def test_inbox_is_listed_without_the_directory(sandbox: Sandbox,
+                                               ldap1) -> None:
+    with sandbox.session("alice") as client:
+        ldap1()
+        sandbox.end_dict()
+        for command in ('RLIST "" "*"', 'LIST (REMOTE) "" "*"'):
+            reply = client.command(command)
+            assert reply.tagged.startswith("NO [UNAVAILABLE]"), command
+            assert any(line.endswith(" INBOX") for line in reply.untagged)
+
+
+def test_status_of_all_with_remote_ones_waits_once(sandbox: Sandbox) -> None:
+    with sandbox.session("alice") as client:
+        pids = sandbox.dict_pids()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            start = time.monotonic()
+            reply = client.command(
+                'LIST (REMOTE) "" "*" RETURN (STATUS (MESSAGES))')
+            assert time.monotonic() - start < ANSWER_SECS
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        assert reply.tagged.startswith("NO [UNAVAILABLE]")
+        assert not [line for line in reply.untagged if "* NO" in line]
+        wait_for(lambda: client.command(f"SELECT {SALES}").referral)
+
+
+def test_alias_of_a_namespace(sandbox: Sandbox, config: Config) -> None:
+    """Another way to the same mailboxes, and so to the same servers."""
+    shared = Path(sandbox.env["SANDBOX_DIR"]) / "imap1" / "shared"
+    config.edit(dovecot=dovecot.namespace_at(
+        "alias", "maildir", shared, type="public", prefix="Alias/",
+        separator="/", alias_for="Shared/", subscriptions="no", list="yes"))
+    with sandbox.session("alice") as client:
+        referral = sandbox.mailbox_referral("alice", 2, SALES)
+        assert client.command("SELECT Alias/sales").tagged == referral
+        assert client.command("CREATE Alias/sales/x").tagged == \
+            sandbox.mailbox_referral("alice", 2, f"{SALES}/x")
+        assert client.command("SELECT Alias/local").referral is None
+        assert r"\Remote" in listed(
+            client, 'LIST (REMOTE) "" "Alias/*"')["Alias/sales"]
