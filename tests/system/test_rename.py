@@ -156,6 +156,9 @@ def test_names_in_utf8(sandbox: Sandbox, alice: Imap,
     config.edit(dovecot=dovecot.UTF8_ACCEPT or "")
     with sandbox.session("alice") as client:
         client.ok("ENABLE UTF8=ACCEPT")
+        if "mUTF-7" in client.command(
+                'STATUS "Shared/Büro & co" (MESSAGES)').tagged:
+            pytest.skip("this Dovecot has mUTF-7 in spite of UTF8=ACCEPT")
         assert rename(client, "Shared/Büro & co", "Shared/Büro 2") == \
             pair(sandbox, *OFFICE_PAIR)
 
