@@ -999,7 +999,9 @@ def test_alias_of_a_namespace(sandbox: Sandbox, config: Config) -> None:
     shared = Path(sandbox.env["SANDBOX_DIR"]) / "imap1" / "shared"
     config.edit(dovecot=dovecot.namespace_at(
         "alias", "maildir", shared, type="public", prefix="Alias/",
-        separator="/", alias_for="Shared/", subscriptions="no", list="yes"))
+        separator="/", subscriptions="no", list="yes",
+        # 2.3 wants the prefix, 2.4 the name
+        alias_for="Shared/" if dovecot.IS_2_3 else "shared"))
     with sandbox.session("alice") as client:
         referral = sandbox.mailbox_referral("alice", 2, SALES)
         assert client.command("SELECT Alias/sales").tagged == referral
