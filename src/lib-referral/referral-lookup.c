@@ -143,13 +143,19 @@ referral_lookup_dict_callback(const struct dict_lookup_result *dict_result,
 	referral_lookup_unref(lookup);
 }
 
+/* Open the dict, unless it is better not to try now. */
 static int
 referral_client_open(struct referral_client *client, const char **error_r)
 {
-	if (client->dict != NULL)
-		return 0;
-	return referral_dict_open(client->base_dir, client->event,
-				  &client->dict, error_r);
+	if (client->dict == NULL &&
+	    referral_dict_open(client->base_dir, client->event,
+			       &client->dict, error_r) < 0)
+		return -1;
+	if (!referral_client_may_try(client)) {
+		*error_r = t_strdup(client->retry_error);
+		return -1;
+	}
+	return 0;
 }
 
 static struct referral_lookup *
@@ -184,10 +190,6 @@ void referral_client_lookup_async(struct referral_client *client,
 		referral_lookup_fail(lookup, error);
 		return;
 	}
-	if (!referral_client_may_try(client)) {
-		referral_lookup_fail(lookup, t_strdup(client->retry_error));
-		return;
-	}
 	/* one reference is the dict's, one is ours until it has returned */
 	lookup->refcount += 2;
 	lookup->sending = TRUE;
@@ -196,6 +198,26 @@ void referral_client_lookup_async(struct referral_client *client,
 			  referral_lookup_dict_callback, lookup);
 	lookup->sending = FALSE;
 	referral_lookup_unref(lookup);
+}
+
+/* Until the end only the dict's events are handled. */
+static struct ioloop *
+referral_client_ioloop_begin(struct referral_client *client)
+{
+	struct ioloop *ioloop = io_loop_create();
+
+	dict_switch_ioloop(client->dict);
+	return ioloop;
+}
+
+static void
+referral_client_ioloop_end(struct referral_client *client,
+			   struct ioloop *prev_ioloop, struct ioloop **ioloop)
+{
+	io_loop_set_current(prev_ioloop);
+	dict_switch_ioloop(client->dict);
+	io_loop_set_current(*ioloop);
+	io_loop_destroy(ioloop);
 }
 
 struct referral_lookup_sync {
@@ -232,17 +254,13 @@ void referral_client_lookup(struct referral_client *client,
 		return;
 	}
 
-	sync.ioloop = io_loop_create();
-	dict_switch_ioloop(client->dict);
+	sync.ioloop = referral_client_ioloop_begin(client);
 	referral_client_lookup_async(client, username, key,
 		(referral_lookup_callback_t *)referral_lookup_sync_callback,
 		&sync);
 	while (!sync.finished)
 		io_loop_run(sync.ioloop);
-	io_loop_set_current(prev_ioloop);
-	dict_switch_ioloop(client->dict);
-	io_loop_set_current(sync.ioloop);
-	io_loop_destroy(&sync.ioloop);
+	referral_client_ioloop_end(client, prev_ioloop, &sync.ioloop);
 
 	result_r->ret = sync.ret;
 	result_r->value = t_strdup(sync.value);
@@ -322,18 +340,10 @@ int referral_client_iterate(struct referral_client *client,
 
 	if (referral_client_open(client, error_r) < 0)
 		return -1;
-	if (!referral_client_may_try(client)) {
-		*error_r = t_strdup(client->retry_error);
-		return -1;
-	}
-	iter.ioloop = io_loop_create();
-	dict_switch_ioloop(client->dict);
+	iter.ioloop = referral_client_ioloop_begin(client);
 	ret = referral_client_iterate_rows(client, username, path,
 					   callback, context, &iter, error_r);
-	io_loop_set_current(prev_ioloop);
-	dict_switch_ioloop(client->dict);
-	io_loop_set_current(iter.ioloop);
-	io_loop_destroy(&iter.ioloop);
+	referral_client_ioloop_end(client, prev_ioloop, &iter.ioloop);
 	return ret;
 }
 
