@@ -32,7 +32,7 @@ static const char *remove_second_code(const char *data)
 {
 	const char *code, *end;
 
-	code = strstr(data, "[REFERRAL ");
+	code = strstr(data, REFERRAL_RESPONSE_CODE);
 	if (code == NULL || (end = strchr(code, ']')) == NULL)
 		return data;
 	end++;
@@ -43,17 +43,11 @@ static const char *remove_second_code(const char *data)
 /* GENURLAUTH takes every failure for the client's. */
 static const char *find_response(const char *data)
 {
-	static const char *const responses[] = {
-		"[REFERRAL ",
-		REFERRAL_RESPONSE_UNAVAILABLE,
-		REFERRAL_RESPONSE_NO_VISITORS_PREFIX,
-	};
-	const char *response;
-	unsigned int i;
+	const char *p;
 
-	for (i = 0; i < N_ELEMENTS(responses); i++) {
-		if ((response = strstr(data, responses[i])) != NULL)
-			return t_strconcat("NO ", response, NULL);
+	for (p = strchr(data, '['); p != NULL; p = strchr(p + 1, '[')) {
+		if (referral_response_is(p))
+			return t_strconcat("NO ", p, NULL);
 	}
 	return data;
 }
@@ -70,9 +64,8 @@ repair_tagline(struct client_command_context *cmd, const char *data)
 	    strcasecmp(cmd->name, "GENURLAUTH") == 0)
 		return find_response(data);
 	failed = str_begins_with(data, "NO ");
-	if (str_begins_with(data, "NO [REFERRAL ") ||
+	if ((failed && referral_response_is(data + strlen("NO "))) ||
 	    str_begins_with(data, "NO [UNAVAILABLE] ") ||
-	    str_begins_with(data, "NO "REFERRAL_RESPONSE_NO_VISITORS_PREFIX) ||
 	    (!failed && !str_begins_with(data, "OK ")))
 		return data;
 	/* Some mailboxes fail before any function of theirs is called. */
@@ -91,7 +84,7 @@ imap_referral_send_tagline(struct client_command_context *cmd,
 	data = repair_tagline(cmd, data);
 
 	/* People read this: leave out how long the command took. */
-	if (str_begins_with(data, "NO [REFERRAL "))
+	if (str_begins_with(data, "NO "REFERRAL_RESPONSE_CODE))
 		i_zero(&cmd->stats.start_time);
 	rclient->module_ctx.super.send_tagline(cmd, data);
 	cmd->stats.start_time = start_time;

@@ -25,21 +25,10 @@ static const char *const local_attributes[] = {
 	"\\Marked", "\\UnMarked", NULL
 };
 
-static const char *const dropped_lines[] = {
-	"* NO [REFERRAL ",
-	"* NO "REFERRAL_RESPONSE_UNAVAILABLE,
-	"* NO "REFERRAL_RESPONSE_NO_VISITORS_PREFIX,
-};
-
 static bool is_dropped(const char *line)
 {
-	unsigned int i;
-
-	for (i = 0; i < N_ELEMENTS(dropped_lines); i++) {
-		if (str_begins_with(line, dropped_lines[i]))
-			return TRUE;
-	}
-	return FALSE;
+	return str_begins_with(line, "* NO ") &&
+		referral_response_is(line + strlen("* NO "));
 }
 
 /* An astring: an atom, a quoted string or a literal. */

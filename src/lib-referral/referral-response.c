@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "str.h"
+#include "referral-compat.h"
 #include "referral-url.h"
 #include "referral-response.h"
 
@@ -12,9 +13,10 @@ referral_response_create(const struct referral_url *urls, unsigned int count,
 	string_t *str = t_str_new(256);
 	unsigned int i;
 
-	str_append(str, "[REFERRAL");
+	str_append(str, REFERRAL_RESPONSE_CODE);
 	for (i = 0; i < count; i++) {
-		str_append_c(str, ' ');
+		if (i > 0)
+			str_append_c(str, ' ');
 		referral_url_append(str, &urls[i], user);
 	}
 	str_printfa(str, "] This folder is on IMAP server %s.", server->host);
@@ -42,4 +44,11 @@ const char *referral_response_no_visitors(const struct referral_url *server)
 {
 	return t_strconcat(REFERRAL_RESPONSE_NO_VISITORS_PREFIX,
 			   server->host, ".", NULL);
+}
+
+bool referral_response_is(const char *text)
+{
+	return str_begins_with(text, REFERRAL_RESPONSE_CODE) ||
+		str_begins_with(text, REFERRAL_RESPONSE_UNAVAILABLE) ||
+		str_begins_with(text, REFERRAL_RESPONSE_NO_VISITORS_PREFIX);
 }

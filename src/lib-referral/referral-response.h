@@ -3,6 +3,9 @@
 
 struct referral_url;
 
+/* How a referral begins (RFC 2193 section 6). */
+#define REFERRAL_RESPONSE_CODE "[REFERRAL "
+
 /* Texts of a tagged NO, without "NO ", allocated from the data stack: the
    REFERRAL response code (RFC 2193 section 6) and one short ASCII sentence.
    "user" is the name to log in with there. */
@@ -32,5 +35,8 @@ const char *referral_response_no_visitors(const struct referral_url *server);
 #define REFERRAL_RESPONSE_LIST_UNAVAILABLE \
 	"[UNAVAILABLE] The folders on other servers cannot be looked up " \
 	"at the moment. Try again later."
+
+/* Returns TRUE if a text begins with one of those for a single mailbox. */
+bool referral_response_is(const char *text);
 
 #endif

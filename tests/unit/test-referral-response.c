@@ -118,6 +118,34 @@ static void test_referral_response_several(void)
 	test_end();
 }
 
+static void test_referral_response_is(void)
+{
+	static const struct {
+		const char *text;
+		bool ours;
+	} tests[] = {
+		{ "[REFERRAL imap://h/x] This folder", TRUE },
+		{ REFERRAL_RESPONSE_UNAVAILABLE, TRUE },
+		{ REFERRAL_RESPONSE_UNAVAILABLE" (0.1 secs)", TRUE },
+		{ "[NOPERM] This folder is on IMAP server h.", TRUE },
+		/* somebody else's, and that of a list */
+		{ "[UNAVAILABLE] Disk", FALSE },
+		{ REFERRAL_RESPONSE_LIST_UNAVAILABLE, FALSE },
+		{ "[NOPERM] No", FALSE },
+		{ "[REFERRAL]", FALSE },
+		{ " [REFERRAL imap://h/x]", FALSE },
+		{ "", FALSE },
+	};
+	unsigned int i;
+
+	test_begin("referral response: is one");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_idx(referral_response_is(tests[i].text) ==
+				tests[i].ours, i);
+	}
+	test_end();
+}
+
 static void test_referral_response_unavailable(void)
 {
 	test_begin("referral response: unavailable");
@@ -137,6 +165,7 @@ int main(void)
 		test_referral_response_all_bytes,
 		test_referral_response_ipv6,
 		test_referral_response_several,
+		test_referral_response_is,
 		test_referral_response_unavailable,
 		NULL
 	};
