@@ -425,7 +425,7 @@ bool imap_referral_command_names(struct mailbox *box)
 	   others are rarely used but by name. */
 	return rcmd->list_type != IMAP_REFERRAL_LIST_NONE ||
 		box->list->ns->type != MAIL_NAMESPACE_TYPE_PRIVATE ||
-		strcmp(rcmd->first_vname, box->vname) == 0;
+		null_strcmp(rcmd->first_vname, box->vname) == 0;
 }
 
 bool imap_referral_command_is_backend(struct mailbox *box)
