@@ -122,14 +122,13 @@ void imap_referral_answers_failed(struct imap_referral_answers *answers,
 	answers->failed_error = i_strdup(error);
 }
 
-const char *
-imap_referral_answers_get_failure(struct imap_referral_answers *answers)
+bool imap_referral_answers_have_failed(
+	const struct imap_referral_answers *answers)
 {
 	struct timeval now;
 
 	i_gettimeofday(&now);
-	return timeval_cmp(&now, &answers->failed_until) < 0 ?
-		t_strdup(answers->failed_error) : NULL;
+	return timeval_cmp(&now, &answers->failed_until) < 0;
 }
 
 bool imap_referral_answers_lookup(struct imap_referral_answers *answers,

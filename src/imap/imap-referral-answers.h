@@ -24,8 +24,8 @@ bool imap_referral_answers_lookup(struct imap_referral_answers *answers,
 void imap_referral_answers_failed(struct imap_referral_answers *answers,
 				  const struct timeval *start_time,
 				  const char *error);
-/* Returns NULL if the directory can be asked, else why not. */
-const char *
-imap_referral_answers_get_failure(struct imap_referral_answers *answers);
+/* Returns TRUE if nobody has answered lately: then it is better not to ask. */
+bool imap_referral_answers_have_failed(
+	const struct imap_referral_answers *answers);
 
 #endif

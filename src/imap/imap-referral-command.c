@@ -13,6 +13,7 @@
 #include "referral-plugin-settings.h"
 #include "referral-response.h"
 #include "imap-referral-compat.h"
+#include "imap-referral-mailbox.h"
 #include "imap-referral-names.h"
 #include "imap-referral-output.h"
 #include "imap-referral-rename.h"
@@ -411,7 +412,7 @@ void imap_referral_command_add_mailbox(struct mailbox *box)
 		return;
 	rcmd->first_ns = box->list->ns;
 	rcmd->first_vname = p_strdup(running_cmd->pool, box->vname);
-	rcmd->first_is_virtual = strcmp(box->storage->name, "virtual") == 0;
+	rcmd->first_is_virtual = imap_referral_mailbox_is_virtual(box);
 }
 
 bool imap_referral_command_names(struct mailbox *box)

@@ -24,7 +24,7 @@ imap_referral_command_get_names(struct mail_user *user);
 /* A list that is made until this is undone is not the command's. */
 void imap_referral_command_hide_names(struct mail_user *user, bool hide);
 
-/* Remember the mailboxes that the running command uses. */
+/* Remember the first mailbox that the running command uses. */
 void imap_referral_command_add_mailbox(struct mailbox *box);
 /* Returns TRUE if the running command may have named this mailbox. */
 bool imap_referral_command_names(struct mailbox *box);

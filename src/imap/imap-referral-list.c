@@ -49,7 +49,6 @@ struct imap_referral_list_iter {
 static MODULE_CONTEXT_DEFINE_INIT(imap_referral_list_module,
 				  &mailbox_list_module_register);
 
-
 static struct mailbox_list_iterate_context *
 imap_referral_list_iter_init(struct mailbox_list *list,
 			     const char *const *patterns,

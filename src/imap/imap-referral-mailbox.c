@@ -226,7 +226,7 @@ void imap_referral_mailbox_allocated(struct mailbox *box)
 	struct mailbox_vfuncs *v = box->vlast;
 	struct mail_user *user = box->list->ns->user;
 	struct imap_referral_mailbox *rbox;
-	bool virtual = strcmp(box->storage->name, "virtual") == 0;
+	bool virtual = imap_referral_mailbox_is_virtual(box);
 
 	imap_referral_command_add_mailbox(box);
 	if (!imap_referral_user_may_refer(user, box->list->ns, box->vname) &&
@@ -248,6 +248,11 @@ void imap_referral_mailbox_allocated(struct mailbox *box)
 	v->get_metadata = imap_referral_mailbox_get_metadata;
 	v->set_subscribed = imap_referral_mailbox_set_subscribed;
 	MODULE_CONTEXT_SET(box, imap_referral_mailbox_module, rbox);
+}
+
+bool imap_referral_mailbox_is_virtual(const struct mailbox *box)
+{
+	return strcmp(box->storage->name, "virtual") == 0;
 }
 
 bool imap_referral_mailbox_is_here(struct mailbox_list *list,

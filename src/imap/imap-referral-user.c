@@ -421,22 +421,31 @@ locate_unlisted(struct imap_referral_user *ruser, struct mail_user *user,
 		locate_owner(ruser, user, owner, key_name, location);
 }
 
+/* Begin with "local". Returns the name to ask for, NULL if there is nothing to
+   ask. */
+static const char *
+locate_begin(struct imap_referral_user *ruser, const struct mail_namespace *ns,
+	     const char *vname, struct imap_referral_location *location_r)
+{
+	i_zero(location_r);
+	t_array_init(&location_r->urls, 2);
+	return ruser == NULL ? NULL :
+		imap_referral_mailbox_get_key_name(ns, vname);
+}
+
 void imap_referral_user_locate(struct mail_user *user,
 			       const struct mail_namespace *ns,
 			       const char *vname,
 			       struct imap_referral_location *location_r)
 {
 	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
-	const char *key_name = imap_referral_mailbox_get_key_name(ns, vname);
-	const char *owner = namespace_get_owner(ns);
+	const char *key_name = locate_begin(ruser, ns, vname, location_r);
 
-	i_zero(location_r);
-	t_array_init(&location_r->urls, 2);
-	if (ruser == NULL || key_name == NULL)
+	if (key_name == NULL)
 		return;
 	/* one's own mailboxes are nowhere but at home */
 	if (name_wants_lookup(ruser, ns, vname, key_name) &&
-	    null_strcmp(owner, user->username) != 0 &&
+	    null_strcmp(namespace_get_owner(ns), user->username) != 0 &&
 	    locate_listed(ruser, user, key_name, location_r))
 		return;
 	locate_unlisted(ruser, user, ns, key_name, location_r);
@@ -448,11 +457,9 @@ void imap_referral_user_locate_unlisted(struct mail_user *user,
 					struct imap_referral_location *location_r)
 {
 	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
-	const char *key_name = imap_referral_mailbox_get_key_name(ns, vname);
+	const char *key_name = locate_begin(ruser, ns, vname, location_r);
 
-	i_zero(location_r);
-	t_array_init(&location_r->urls, 2);
-	if (ruser != NULL && key_name != NULL)
+	if (key_name != NULL)
 		locate_unlisted(ruser, user, ns, key_name, location_r);
 }
 
@@ -490,7 +497,7 @@ int imap_referral_user_iterate(struct mail_user *user,
 	struct timeval start;
 	const char *error;
 
-	if (imap_referral_answers_get_failure(ruser->answers) != NULL)
+	if (imap_referral_answers_have_failed(ruser->answers))
 		return -1;
 	i_gettimeofday(&start);
 	if ((referral_client_iterate)(ruser->client, user->username,
