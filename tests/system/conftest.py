@@ -17,6 +17,7 @@ import pytest
 import dovecot
 from sandbox import Dict, Log, Sandbox, set_line, wait_for
 from taps import DictTap, LdapTap
+from wire import Imap
 
 # What a server logs when one of its processes has crashed.
 CRASH = re.compile(r"Panic:|killed with signal|Raw backtrace|"
@@ -54,6 +55,13 @@ def nothing_crashes(request: pytest.FixtureRequest) -> Iterator[None]:
         bad = [line for line in log.text().splitlines()
                if CRASH.search(line)]
         assert not bad, bad
+
+
+@pytest.fixture
+def alice(sandbox: Sandbox) -> Iterator[Imap]:
+    """At imap1, her home."""
+    with sandbox.session("alice") as client:
+        yield client
 
 
 @pytest.fixture

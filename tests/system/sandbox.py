@@ -30,6 +30,10 @@ DEADLINE_SECS = 30
 # in which Dovecot holds failed logins back, and a second for a busy machine.
 ANSWER_SECS = 6
 
+# For whoever needs a message.
+MESSAGE = (b"From: alice@example.org\r\nSubject: Test\r\n\r\n"
+           b"A message of the tests.\r\n")
+
 T = TypeVar("T")
 
 
@@ -166,6 +170,18 @@ class Sandbox:
         assert reply.status == "OK", reply
         return client
 
+    @contextlib.contextmanager
+    def own_mailbox(self, name: str) -> Iterator[Imap]:
+        """alice, who has a mailbox of her own, with one message."""
+        with self.session("alice") as client:
+            client.command(f"DELETE {name}")
+            client.ok(f"CREATE {name}")
+            assert client.append(name, MESSAGE).status == "OK"
+            yield client
+        # Whatever that connection is good for by now.
+        with self.session("alice") as client:
+            client.ok(f"DELETE {name}")
+
     def login(self, user: str, number: int = 1,
               password: str | None = None) -> Reply:
         with self.imap(number) as client:
@@ -207,6 +223,18 @@ class Sandbox:
         for pid in wait_for(lambda: self.dict_pids(number), "dict-async"):
             os.kill(pid, signal.SIGTERM)
             wait_for(lambda: pid not in self.dict_pids(number))
+
+    @contextlib.contextmanager
+    def hung_dict(self) -> Iterator[None]:
+        """dict-async of imap1 takes connections, and says nothing."""
+        pids = wait_for(self.dict_pids)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     # --- the dict
 

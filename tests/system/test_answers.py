@@ -13,19 +13,12 @@ from pathlib import Path
 import pytest
 
 from conftest import Config, Directory
-from sandbox import ANSWER_SECS, Dict, Log, Sandbox, wait_for
+from sandbox import (ANSWER_SECS, MESSAGE, Dict, Log, Sandbox,
+                     wait_for)
 from taps import DictTap
 from wire import Imap
 
 SALES, OFFICE = "Shared/sales", "Shared/B&APw-ro &- co"
-MESSAGE = (b"From: alice@example.org\r\nSubject: Test\r\n\r\n"
-           b"A message of the tests.\r\n")
-
-
-@pytest.fixture
-def alice(sandbox: Sandbox) -> Iterator[Imap]:
-    with sandbox.session("alice") as client:
-        yield client
 
 
 # --- kept answers
@@ -325,19 +318,6 @@ def test_directory_goes_away(sandbox: Sandbox, ldap1: Callable[[], None]
 
 
 @contextlib.contextmanager
-def hung(sandbox: Sandbox) -> Iterator[None]:
-    """dict-async takes connections, and says nothing."""
-    pids = wait_for(sandbox.dict_pids)
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
-@contextlib.contextmanager
 def gone(sandbox: Sandbox) -> Iterator[None]:
     """There is no socket, and no connection."""
     path = Path(sandbox.env["DICT_SOCKET1"])
@@ -366,7 +346,7 @@ def refusing(sandbox: Sandbox) -> Iterator[None]:
         aside.rename(path)
 
 
-BROKEN = {"hung": hung, "gone": gone, "refusing": refusing}
+BROKEN = {"hung": Sandbox.hung_dict, "gone": gone, "refusing": refusing}
 State = Callable[[Sandbox], contextlib.AbstractContextManager[None]]
 
 
@@ -396,7 +376,7 @@ def test_dict_process_is_broken(sandbox: Sandbox, state: State) -> None:
 def test_nobody_waits_for_another(sandbox: Sandbox) -> None:
     """Whoever uses other mailboxes does not notice."""
     with sandbox.session("alice") as waiting, \
-            sandbox.session("alice") as client, hung(sandbox):
+            sandbox.session("alice") as client, sandbox.hung_dict():
         waiting.send(f"a SELECT {SALES}/x\r\nb NOOP\r\n".encode())
         use_own_mailboxes(client)
         assert waiting.reply(b"a").tagged.startswith("NO [UNAVAILABLE]")
@@ -408,7 +388,7 @@ def test_status_of_all_waits_once(sandbox: Sandbox, alice: Imap) -> None:
     names = [f"Shared/wait{number}" for number in range(8)]
     for name in names:
         alice.ok(f"CREATE {name}")
-    with hung(sandbox):
+    with sandbox.hung_dict():
         wait_for(lambda: unavailable(alice, "STATUS Shared/wait0 (MESSAGES)"))
         start = time.monotonic()
         reply = alice.ok('LIST "" "Shared/*" RETURN (STATUS (MESSAGES))')
@@ -422,40 +402,44 @@ def test_status_of_all_waits_once(sandbox: Sandbox, alice: Imap) -> None:
         alice.ok(f"DELETE {name}")
 
 
-def test_late_answers_are_nobodys(sandbox: Sandbox, config: Config,
+@pytest.fixture
+def uncached(sandbox: Sandbox, config: Config,
+             dict_tap: DictTap) -> Iterator[Imap]:
+    """alice, for whom every command asks, and is seen to."""
+    config.edit(referral={"imap_referral_cache_ttl": "0"})
+    with sandbox.session("alice") as client:
+        assert client.command(f"SELECT {SALES}").referral
+        yield client
+
+
+def test_late_answers_are_nobodys(sandbox: Sandbox, uncached: Imap,
                                   dict_tap: DictTap) -> None:
     """They come when something else has been asked."""
-    config.edit(referral={"imap_referral_cache_ttl": "0"})
-    with sandbox.session("alice") as client:
-        assert client.command(f"SELECT {SALES}").referral
-        dict_tap.hold()
-        assert unavailable(client, f"SELECT {SALES}")
-        assert unavailable(client, "SELECT Shared/local")
-        dict_tap.release()
-        wait_for(lambda: client.command(f'SELECT "{OFFICE}"').referral)
-        for _ in range(3):
-            assert client.command(f'SELECT "{OFFICE}"').tagged == \
-                sandbox.mailbox_referral("alice", 3,
-                                         "Shared/B%C3%BCro%20%26%20co")
-            client.ok("SELECT Shared/local")
-            assert client.command(f"SELECT {SALES}").tagged == \
-                sandbox.mailbox_referral("alice", 2, SALES)
+    dict_tap.hold()
+    assert unavailable(uncached, f"SELECT {SALES}")
+    assert unavailable(uncached, "SELECT Shared/local")
+    dict_tap.release()
+    wait_for(lambda: uncached.command(f'SELECT "{OFFICE}"').referral)
+    for _ in range(3):
+        assert uncached.command(f'SELECT "{OFFICE}"').tagged == \
+            sandbox.mailbox_referral("alice", 3,
+                                     "Shared/B%C3%BCro%20%26%20co")
+        uncached.ok("SELECT Shared/local")
+        assert uncached.command(f"SELECT {SALES}").tagged == \
+            sandbox.mailbox_referral("alice", 2, SALES)
 
 
-def test_connection_breaks_in_the_middle(sandbox: Sandbox, config: Config,
+def test_connection_breaks_in_the_middle(sandbox: Sandbox, uncached: Imap,
                                          dict_tap: DictTap) -> None:
-    config.edit(referral={"imap_referral_cache_ttl": "0"})
-    with sandbox.session("alice") as client:
-        assert client.command(f"SELECT {SALES}").referral
-        dict_tap.hold()
-        before = len(dict_tap.lines)
-        client.send(f"a SELECT {SALES}\r\nb NOOP\r\n".encode())
-        wait_for(lambda: len(dict_tap.lines) > before)
-        dict_tap.cut()
-        dict_tap.release()
-        reply = client.reply(b"a")
-        assert reply.status == "NO"
-        assert reply.referral or "UNAVAILABLE" in reply.tagged
-        assert client.reply(b"b").status == "OK"
-        wait_for(lambda: client.command(f"SELECT {SALES}").tagged ==
-                 sandbox.mailbox_referral("alice", 2, SALES))
+    dict_tap.hold()
+    before = len(dict_tap.lines)
+    uncached.send(f"a SELECT {SALES}\r\nb NOOP\r\n".encode())
+    wait_for(lambda: len(dict_tap.lines) > before)
+    dict_tap.cut()
+    dict_tap.release()
+    reply = uncached.reply(b"a")
+    assert reply.status == "NO"
+    assert reply.referral or "UNAVAILABLE" in reply.tagged
+    assert uncached.reply(b"b").status == "OK"
+    wait_for(lambda: uncached.command(f"SELECT {SALES}").tagged ==
+             sandbox.mailbox_referral("alice", 2, SALES))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import socket
@@ -15,7 +14,7 @@ import dovecot
 from conftest import Config, Directory
 from sandbox import Log, Sandbox, wait_for
 from test_commands import ACL, METADATA, QUOTA, elsewhere, filled
-from test_mailbox import MESSAGE, SALES
+from test_mailbox import SALES
 from test_rename import Half, pair, rename
 from wire import Imap
 
@@ -50,21 +49,10 @@ def expect_referral(sandbox: Sandbox, client: Imap, command: str,
         client.ok("FETCH 1 BODY.PEEK[TEXT]").untagged[0]
 
 
-@contextlib.contextmanager
-def session(sandbox: Sandbox) -> Iterator[Imap]:
-    """alice, who has a mailbox of her own, with one message."""
-    with sandbox.session("alice") as client:
-        client.command("DELETE mine")
-        client.ok("CREATE mine")
-        assert client.append("mine", MESSAGE).status == "OK"
-        yield client
-        client.command("UNSELECT")
-        client.ok("DELETE mine")
-
-
 @pytest.fixture
 def alice(sandbox: Sandbox) -> Iterator[Imap]:
-    with session(sandbox) as client:
+    """alice, who has a mailbox of her own, with one message."""
+    with sandbox.own_mailbox("mine") as client:
         yield client
 
 
@@ -107,7 +95,7 @@ def test_namespace_with_nothing_here(sandbox: Sandbox, config: Config,
 def test_separator_that_is_a_dot(sandbox: Sandbox, config: Config) -> None:
     """The directory's names have a slash all the same."""
     config.edit(dovecot=dovecot.separator_dot())
-    with session(sandbox) as client:
+    with sandbox.own_mailbox("mine") as client:
         for command in REFERRED:
             if "/new" not in command:
                 expect_referral(sandbox, client, command, "Shared.sales")
@@ -134,7 +122,7 @@ def test_layout_index(sandbox: Sandbox, config: Config) -> None:
     os.chown(folder, Path(folder.parent / "shared").stat().st_uid, -1)
     config.edit(dovecot=dovecot.namespace_at("shared", "maildir", folder,
                                              "index"))
-    with session(sandbox) as client:
+    with sandbox.own_mailbox("mine") as client:
         client.ok("CREATE Shared/here")
         client.ok("SELECT Shared/here")
         for command in REFERRED:
@@ -155,7 +143,7 @@ def test_layout_index(sandbox: Sandbox, config: Config) -> None:
 def test_namespace_that_is_not_listed(sandbox: Sandbox,
                                       config: Config) -> None:
     config.edit(dovecot="namespace shared {\n  list = no\n}")
-    with session(sandbox) as client:
+    with sandbox.own_mailbox("mine") as client:
         for command in REFERRED:
             expect_referral(sandbox, client, command)
         # As Dovecot does with what is here.

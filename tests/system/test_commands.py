@@ -3,9 +3,7 @@ referral if the mailbox is remote, and is Dovecot's own if it is not."""
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +12,9 @@ import pytest
 
 import dovecot
 from conftest import Config, Directory
-from sandbox import ANSWER_SECS, Sandbox, wait_for
+from sandbox import ANSWER_SECS, MESSAGE, Sandbox, wait_for
 from taps import DictTap
-from test_mailbox import MESSAGE, REMOTE, SALES
+from test_mailbox import REMOTE, SALES
 from wire import Imap, Reply, quoted
 
 # Name as clients write it, server, name as in URLs.
@@ -45,12 +43,6 @@ def filled(command: str, name: str) -> bytes:
 
 
 @pytest.fixture
-def alice(sandbox: Sandbox) -> Iterator[Imap]:
-    with sandbox.session("alice") as client:
-        yield client
-
-
-@pytest.fixture
 def inbox(alice: Imap) -> Imap:
     """alice, who has a mailbox selected."""
     alice.ok("SELECT INBOX")
@@ -60,14 +52,9 @@ def inbox(alice: Imap) -> Imap:
 @pytest.fixture
 def one_message(sandbox: Sandbox) -> Iterator[Imap]:
     """alice, who has selected a mailbox of her own with one message."""
-    with sandbox.session("alice") as client:
-        client.command("DELETE one")
-        client.ok("CREATE one")
-        assert client.append("one", MESSAGE).status == "OK"
+    with sandbox.own_mailbox("one") as client:
         client.ok("SELECT one")
         yield client
-        client.command("UNSELECT")
-        client.ok("DELETE one")
 
 
 @pytest.fixture(params=NAMES.values(), ids=NAMES)
@@ -731,20 +718,16 @@ def test_list_with_status_while_nobody_answers(sandbox: Sandbox,
     names = [f"Shared/local/{number}" for number in range(4)]
     for name in names:
         alice.ok(f"CREATE {name}")
-    pids = sandbox.dict_pids()
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
     try:
-        wait_for(lambda: "UNAVAILABLE" in
-                 alice.command(f"SELECT {SALES}").tagged)
-        start = time.monotonic()
-        status = _expect_no_status(
-            alice, 'LIST "" "*" RETURN (STATUS (MESSAGES))', "sales")
-        assert time.monotonic() - start < ANSWER_SECS
-        assert "INBOX" in " ".join(status)
+        with sandbox.hung_dict():
+            wait_for(lambda: "UNAVAILABLE" in
+                     alice.command(f"SELECT {SALES}").tagged)
+            start = time.monotonic()
+            status = _expect_no_status(
+                alice, 'LIST "" "*" RETURN (STATUS (MESSAGES))', "sales")
+            assert time.monotonic() - start < ANSWER_SECS
+            assert "INBOX" in " ".join(status)
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
         wait_for(lambda: alice.command(f"SELECT {SALES}").referral)
         for name in names:
             alice.ok(f"DELETE {name}")

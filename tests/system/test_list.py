@@ -6,9 +6,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import fcntl
-import os
 import re
-import signal
 import sys
 import termios
 import time
@@ -125,12 +123,6 @@ def wait_until_listed(sandbox: Sandbox, names: set[str]) -> None:
     for number in (1, 2, 3):
         wait_for(lambda: set(Dict(sandbox, number=number).mailboxes())
                  == names)
-
-
-@pytest.fixture
-def alice(sandbox: Sandbox) -> Iterator[Imap]:
-    with sandbox.session("alice") as client:
-        yield client
 
 
 @pytest.fixture
@@ -881,21 +873,16 @@ def test_costs_with_remote_subscriptions(
 def broken(request: pytest.FixtureRequest, sandbox: Sandbox
            ) -> Iterator[Callable[[], None]]:
     """Makes the directory or its dict fail when called."""
-    pids: list[int] = []
-
     def down() -> None:
         sandbox.stop("ldap1")
         # With nothing in memory there is nothing to answer from.
         sandbox.end_dict()
 
-    def hung() -> None:
-        pids.extend(sandbox.dict_pids())
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        def hung() -> None:
+            stack.enter_context(sandbox.hung_dict())
 
-    yield {"down": down, "hung": hung}[request.param]
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+        yield {"down": down, "hung": hung}[request.param]
     sandbox.start("ldap1")
     with sandbox.session("alice") as client:
         wait_for(lambda: SALES in client.command('RLIST "" "*"').listed())
@@ -978,17 +965,11 @@ def test_inbox_is_listed_without_the_directory(sandbox: Sandbox,
 
 def test_status_of_all_with_remote_ones_waits_once(sandbox: Sandbox) -> None:
     with sandbox.session("alice") as client:
-        pids = sandbox.dict_pids()
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with sandbox.hung_dict():
             start = time.monotonic()
             reply = client.command(
                 'LIST (REMOTE) "" "*" RETURN (STATUS (MESSAGES))')
             assert time.monotonic() - start < ANSWER_SECS
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
         assert reply.tagged.startswith("NO [UNAVAILABLE]")
         assert not [line for line in reply.untagged if "* NO" in line]
         wait_for(lambda: client.command(f"SELECT {SALES}").referral)

@@ -215,16 +215,10 @@ def test_ldap_server_hangs(sandbox: Sandbox, stopped: list[int]) -> None:
     expect_well_again(sandbox)
 
 
-def test_dict_process_hangs(sandbox: Sandbox, stopped: list[int]) -> None:
+def test_dict_process_hangs(sandbox: Sandbox) -> None:
     sandbox.login("alice")
-    pids = sandbox.dict_pids()
-    assert pids
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-        stopped.append(pid)
-    expect_nobody_logs_in(sandbox)
-    for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+    with sandbox.hung_dict():
+        expect_nobody_logs_in(sandbox)
     expect_well_again(sandbox)
 
 

@@ -8,32 +8,19 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from conftest import Config, Directory
-from sandbox import Dict, Sandbox, short, wait_for
+from sandbox import MESSAGE, Dict, Sandbox, short, wait_for
 from taps import DictTap, LdapTap
 from wire import Imap, quoted
 
 SALES = "Shared/sales"
-MESSAGE = (b"From: alice@example.org\r\nSubject: Test\r\n\r\n"
-           b"A message of the tests.\r\n")
-
-
-@pytest.fixture
-def alice(sandbox: Sandbox) -> Iterator[Imap]:
-    with sandbox.session("alice") as client:
-        yield client
 
 
 @pytest.fixture
 def one_message(sandbox: Sandbox) -> Iterator[Imap]:
     """alice, who has selected a mailbox of her own with one message."""
-    with sandbox.session("alice") as client:
-        client.command("DELETE tests")
-        client.ok("CREATE tests")
-        assert client.append("tests", MESSAGE).status == "OK"
+    with sandbox.own_mailbox("tests") as client:
         client.ok("SELECT tests")
         yield client
-    with sandbox.session("alice") as client:
-        client.ok("DELETE tests")
 
 
 # --- every command

@@ -17,20 +17,11 @@ MESSAGE = b"From: alice@example.org\r\nSubject: Test\r\n\r\nFor bob.\r\n"
 
 
 @pytest.fixture
-def alice(sandbox: Sandbox) -> Iterator[Imap]:
-    with sandbox.session("alice") as client:
-        yield client
-
-
-@pytest.fixture
-def one_message(alice: Imap) -> Iterator[Imap]:
+def one_message(sandbox: Sandbox) -> Iterator[Imap]:
     """alice, who has selected a mailbox of her own with one message."""
-    alice.ok("CREATE tests")
-    assert alice.append("tests", MESSAGE).status == "OK"
-    alice.ok("SELECT tests")
-    yield alice
-    alice.ok("UNSELECT")
-    alice.ok("DELETE tests")
+    with sandbox.own_mailbox("tests") as client:
+        client.ok("SELECT tests")
+        yield client
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 import dovecot
 from conftest import Config
 from sandbox import Sandbox, wait_for
-from test_mailbox import MESSAGE, SALES
+from test_mailbox import SALES
 from wire import Imap, quoted
 
 OFFICE = "Shared/B&APw-ro &- co"
@@ -47,13 +47,8 @@ def rename(client: Imap, old: str, new: str) -> str:
 @pytest.fixture
 def alice(sandbox: Sandbox) -> Iterator[Imap]:
     """alice, who has a mailbox of her own, with one message."""
-    with sandbox.session("alice") as client:
-        client.command("DELETE mine")
-        client.ok("CREATE mine")
-        assert client.append("mine", MESSAGE).status == "OK"
+    with sandbox.own_mailbox("mine") as client:
         yield client
-    with sandbox.session("alice") as client:
-        client.ok("DELETE mine")
 
 
 # --- in all directions

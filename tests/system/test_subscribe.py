@@ -28,12 +28,6 @@ def no_subscriptions(sandbox: Sandbox) -> Iterator[None]:
             client.ok(f'UNSUBSCRIBE "{name}"')
 
 
-@pytest.fixture
-def alice(sandbox: Sandbox) -> Iterator[Imap]:
-    with sandbox.session("alice") as client:
-        yield client
-
-
 def subscriptions(client: Imap, command: str = "RLSUB") -> set[str]:
     return set(client.ok(f'{command} "" "*"').listed("LSUB"))
 
