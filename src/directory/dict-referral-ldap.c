@@ -20,7 +20,7 @@ struct referral_dict_lookup {
 struct referral_dict_iter {
 	struct dict_iterate_context ctx;
 	/* NULL until it is there */
-	struct referral_mailbox_map *map;
+	struct referral_map *map;
 	unsigned int next_idx;
 	char *error;
 	/* What iterate() returned last. */
@@ -176,14 +176,14 @@ void dict_referral_ldap_lookup_async(struct dict *_dict,
 
 static void referral_dict_iter_free(struct referral_dict_iter *iter)
 {
-	referral_mailbox_map_unref(&iter->map);
+	referral_map_unref(&iter->map);
 	i_free(iter->error);
 	i_free(iter->key);
 	i_free(iter);
 }
 
 static void
-iterate_map_callback(struct referral_mailbox_map *map, const char *error,
+iterate_map_callback(struct referral_map *map, const char *error,
 		     struct referral_dict_iter *iter)
 {
 	iter->waiting = FALSE;
@@ -196,7 +196,7 @@ iterate_map_callback(struct referral_mailbox_map *map, const char *error,
 		iter->error = i_strdup(error);
 	else {
 		iter->map = map;
-		referral_mailbox_map_ref(map);
+		referral_map_ref(map);
 	}
 	if (iter->ctx.async_callback != NULL)
 		iter->ctx.async_callback(iter->ctx.async_context);
@@ -237,7 +237,7 @@ bool dict_referral_ldap_iterate(struct dict_iterate_context *ctx,
 		return FALSE;
 	/* Who has a broken location cannot be shown. */
 	while (value == NULL) {
-		if (iter->next_idx == referral_mailbox_map_count(iter->map))
+		if (iter->next_idx == referral_map_count(iter->map))
 			return FALSE;
 		referral_mailbox_map_get(iter->map, iter->next_idx++,
 					 &name, &value);

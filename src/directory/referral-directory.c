@@ -2,8 +2,6 @@
 
 #include "lib.h"
 #include "array.h"
-#include "ioloop.h"
-#include "llist.h"
 #include "str.h"
 #include "str-sanitize.h"
 #include "referral-ldap-settings.h"
@@ -11,19 +9,10 @@
 #include "referral-ldap-template.h"
 #include "referral-ldap-value.h"
 #include "referral-home-cache.h"
-#include "referral-mailbox-loader.h"
+#include "referral-mailbox-load.h"
 #include "referral-mailbox-map.h"
 #include "referral-value-log.h"
 #include "referral-directory.h"
-
-/* Somebody who waits for the map. */
-struct referral_map_waiter {
-	struct referral_map_waiter *prev, *next;
-	struct referral_directory *dir;
-	struct timeout *to;
-	referral_directory_map_callback_t *callback;
-	void *context;
-};
 
 struct referral_directory {
 	const struct referral_ldap_settings *set;
@@ -32,17 +21,9 @@ struct referral_directory {
 	struct referral_ldap_connection *conn;
 	struct referral_value_log *log;
 	struct referral_home_cache *homes;
-
-	struct referral_mailbox_loader *loader;
-	/* NULL if it was never loaded, or the last try failed: then we cannot
-	   say that a mailbox is not remote. */
-	struct referral_mailbox_map *map;
-	struct timeout *to_refresh;
-	struct referral_map_waiter *waiters_head, *waiters_tail;
+	struct referral_map_keeper *mailboxes;
 
 	bool load_started;
-	bool load_failed;
-	bool deiniting;
 };
 
 /*
@@ -176,98 +157,15 @@ home_lookup(struct referral_directory *dir, const char *user,
 }
 
 /*
- * Mailboxes
+ * Maps
  */
-
-static void
-waiter_finish(struct referral_map_waiter *waiter,
-	      struct referral_mailbox_map *map, const char *error)
-{
-	timeout_remove(&waiter->to);
-	T_BEGIN {
-		waiter->callback(map, error, waiter->context);
-	} T_END;
-	i_free(waiter);
-}
-
-static void waiter_timeout(struct referral_map_waiter *waiter)
-{
-	struct referral_directory *dir = waiter->dir;
-
-	DLLIST2_REMOVE(&dir->waiters_head, &dir->waiters_tail, waiter);
-	waiter_finish(waiter, NULL, "The mailboxes are still being loaded");
-}
-
-static void refresh_timeout(struct referral_directory *dir)
-{
-	referral_mailbox_loader_start(dir->loader);
-}
-
-/* Once for each time that it begins or ends to fail. */
-static void
-mailboxes_log_loaded(struct referral_directory *dir,
-		     struct referral_mailbox_map *map, const char *error)
-{
-	bool failed = map == NULL;
-
-	if (failed == dir->load_failed || dir->deiniting)
-		return;
-	dir->load_failed = failed;
-	if (failed)
-		e_error(dir->event, "Loading the mailboxes failed: %s", error);
-	else {
-		e_info(dir->event, "Loading the mailboxes works again: "
-		       "%u found", referral_mailbox_map_count(map));
-	}
-}
-
-static void
-mailboxes_loaded(struct referral_mailbox_map *map, const char *error,
-		 struct referral_directory *dir)
-{
-	struct referral_map_waiter *waiter;
-	struct referral_map_waiter *head = dir->waiters_head;
-	struct referral_map_waiter *tail = dir->waiters_tail;
-
-	mailboxes_log_loaded(dir, map, error);
-	referral_mailbox_map_unref(&dir->map);
-	dir->map = map;
-	timeout_remove(&dir->to_refresh);
-	if (!dir->deiniting) {
-		dir->to_refresh = timeout_add(dir->set->mailbox_refresh_msecs,
-					      refresh_timeout, dir);
-	}
-
-	if (map != NULL)
-		referral_mailbox_map_ref(map);
-	/* Callbacks may add others, and these may fail at once. */
-	dir->waiters_head = dir->waiters_tail = NULL;
-	while ((waiter = head) != NULL) {
-		DLLIST2_REMOVE(&head, &tail, waiter);
-		waiter_finish(waiter, map, error);
-	}
-	referral_mailbox_map_unref(&map);
-}
 
 #undef referral_directory_get_map
 void referral_directory_get_map(struct referral_directory *dir,
-				referral_directory_map_callback_t *callback,
+				referral_map_callback_t *callback,
 				void *context)
 {
-	struct referral_map_waiter *waiter;
-
-	if (dir->map != NULL) {
-		callback(dir->map, NULL, context);
-		return;
-	}
-	waiter = i_new(struct referral_map_waiter, 1);
-	waiter->dir = dir;
-	waiter->callback = callback;
-	waiter->context = context;
-	waiter->to = timeout_add(dir->set->timeout_msecs,
-				 waiter_timeout, waiter);
-	DLLIST2_APPEND(&dir->waiters_head, &dir->waiters_tail, waiter);
-	referral_mailbox_loader_start(dir->loader);
+	(referral_map_keeper_get)(dir->mailboxes, callback, context);
 }
 
 struct referral_map_lookup {
@@ -278,7 +176,7 @@ struct referral_map_lookup {
 };
 
 static void
-map_lookup_mailbox(struct referral_mailbox_map *map, const char *name,
+map_lookup_mailbox(struct referral_map *map, const char *name,
 		   struct referral_directory_result *result)
 {
 	result->ret = referral_mailbox_map_lookup(map, name, &result->value);
@@ -286,7 +184,7 @@ map_lookup_mailbox(struct referral_mailbox_map *map, const char *name,
 }
 
 static void
-map_lookup_server(struct referral_mailbox_map *map, const char *server,
+map_lookup_server(struct referral_map *map, const char *server,
 		  struct referral_directory_result *result)
 {
 	result->ret = referral_mailbox_map_has_server(map, server) ? 1 : 0;
@@ -294,7 +192,7 @@ map_lookup_server(struct referral_mailbox_map *map, const char *server,
 }
 
 static void
-map_lookup_callback(struct referral_mailbox_map *map, const char *error,
+map_lookup_callback(struct referral_map *map, const char *error,
 		    struct referral_map_lookup *lookup)
 {
 	struct referral_directory_result result;
@@ -324,9 +222,7 @@ map_lookup(struct referral_directory *dir, enum referral_key_type type,
 	lookup->name = i_strdup(name);
 	lookup->callback = callback;
 	lookup->context = context;
-	referral_directory_get_map(dir,
-		(referral_directory_map_callback_t *)map_lookup_callback,
-		lookup);
+	referral_map_keeper_get(dir->mailboxes, map_lookup_callback, lookup);
 }
 
 /*
@@ -343,7 +239,7 @@ void referral_directory_lookup(struct referral_directory *dir,
 		/* Before somebody waits for it, but not in processes that only
 		   open all dicts, as Dovecot 2.4's dict-expire does. */
 		dir->load_started = TRUE;
-		referral_mailbox_loader_start(dir->loader);
+		referral_map_keeper_start(dir->mailboxes);
 	}
 	switch (type) {
 	case REFERRAL_KEY_TYPE_HOME:
@@ -361,6 +257,7 @@ referral_directory_init(const struct referral_ldap_settings *set,
 			const char *base_dir, struct event *event_parent)
 {
 	struct referral_directory *dir;
+	struct referral_load load;
 
 	dir = i_new(struct referral_directory, 1);
 	dir->set = set;
@@ -371,14 +268,16 @@ referral_directory_init(const struct referral_ldap_settings *set,
 	dir->homes = referral_home_cache_init(set->home_cache_size,
 					      set->home_ttl_msecs,
 					      set->home_negative_ttl_msecs);
-	dir->loader = referral_mailbox_loader_init(dir->conn, set, dir->log,
-						   mailboxes_loaded, dir);
+	referral_mailbox_load_get(set, &load);
+	dir->mailboxes = referral_map_keeper_init(dir->conn, set, &load,
+						  set->mailbox_refresh_msecs,
+						  dir->log, dir->event);
 	return dir;
 }
 
 void referral_directory_abort(struct referral_directory *dir)
 {
-	dir->deiniting = TRUE;
+	referral_map_keeper_stop(dir->mailboxes);
 	referral_ldap_connection_abort(dir->conn);
 }
 
@@ -387,13 +286,10 @@ void referral_directory_deinit(struct referral_directory **_dir)
 	struct referral_directory *dir = *_dir;
 
 	*_dir = NULL;
-	dir->deiniting = TRUE;
+	referral_map_keeper_stop(dir->mailboxes);
 	/* fails the searches, and with them all lookups */
 	referral_ldap_connection_deinit(&dir->conn);
-	referral_mailbox_loader_deinit(&dir->loader);
-	i_assert(dir->waiters_head == NULL);
-	timeout_remove(&dir->to_refresh);
-	referral_mailbox_map_unref(&dir->map);
+	referral_map_keeper_deinit(&dir->mailboxes);
 	referral_home_cache_deinit(&dir->homes);
 	referral_value_log_deinit(&dir->log);
 	event_unref(&dir->event);

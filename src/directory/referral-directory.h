@@ -2,13 +2,13 @@
 #define REFERRAL_DIRECTORY_H
 
 #include "referral-key.h"
+#include "referral-map-keeper.h"
 
 /* The directory, as the dict contract sees it: cached homes, the map of
    mailboxes, and one LDAP connection behind them. */
 struct referral_directory;
 
 struct referral_ldap_settings;
-struct referral_mailbox_map;
 
 struct referral_directory_result {
 	/* 1 = found, 0 = the directory names no place, -1 = it cannot be asked
@@ -23,11 +23,6 @@ struct referral_directory_result {
 typedef void
 referral_directory_callback_t(const struct referral_directory_result *result,
 			      void *context);
-/* Gets a map that is valid now, or NULL and why there is none. */
-typedef void
-referral_directory_map_callback_t(struct referral_mailbox_map *map,
-				  const char *error, void *context);
-
 /* The settings have to exist as long as the directory does. */
 struct referral_directory *
 referral_directory_init(const struct referral_ldap_settings *set,
@@ -51,16 +46,15 @@ void referral_directory_lookup(struct referral_directory *dir,
 			void (*)(const struct referral_directory_result *, \
 				 typeof(context))))
 
-/* Get the map of mailboxes, in the same way. Who wants to keep it adds a
-   reference. */
+/* Get the map of mailboxes, in the same way. */
 void referral_directory_get_map(struct referral_directory *dir,
-				referral_directory_map_callback_t *callback,
+				referral_map_callback_t *callback,
 				void *context);
 #define referral_directory_get_map(dir, callback, context) \
 	referral_directory_get_map(dir, \
-		(referral_directory_map_callback_t *)(callback), \
+		(referral_map_callback_t *)(callback), \
 		1 ? (context) : CALLBACK_TYPECHECK(callback, \
-			void (*)(struct referral_mailbox_map *, const char *, \
+			void (*)(struct referral_map *, const char *, \
 				 typeof(context))))
 
 #endif

@@ -15,8 +15,8 @@ struct referral_mailbox {
 };
 
 struct referral_mailbox_map {
+	struct referral_map map;
 	pool_t pool;
-	int refcount;
 
 	HASH_TABLE(const char *, struct referral_mailbox *) names;
 	/* host:port */
@@ -26,44 +26,6 @@ struct referral_mailbox_map {
 	/* Nothing longer has to be looked for. */
 	size_t max_name_length;
 };
-
-struct referral_mailbox_map *referral_mailbox_map_init(void)
-{
-	struct referral_mailbox_map *map;
-	pool_t pool;
-
-	pool = pool_alloconly_create(MEMPOOL_GROWING"referral mailbox map",
-				     16*1024);
-	map = p_new(pool, struct referral_mailbox_map, 1);
-	map->pool = pool;
-	map->refcount = 1;
-	hash_table_create(&map->names, default_pool, 0, str_hash, strcmp);
-	hash_table_create(&map->servers, default_pool, 0, str_hash, strcmp);
-	i_array_init(&map->mailboxes, 128);
-	return map;
-}
-
-void referral_mailbox_map_ref(struct referral_mailbox_map *map)
-{
-	i_assert(map->refcount > 0);
-	map->refcount++;
-}
-
-void referral_mailbox_map_unref(struct referral_mailbox_map **_map)
-{
-	struct referral_mailbox_map *map = *_map;
-
-	*_map = NULL;
-	if (map == NULL)
-		return;
-	i_assert(map->refcount > 0);
-	if (--map->refcount > 0)
-		return;
-	hash_table_destroy(&map->names);
-	hash_table_destroy(&map->servers);
-	array_free(&map->mailboxes);
-	pool_unref(&map->pool);
-}
 
 static struct referral_mailbox *
 referral_mailbox_map_create(struct referral_mailbox_map *map, const char *name)
@@ -83,10 +45,11 @@ referral_mailbox_map_create(struct referral_mailbox_map *map, const char *name)
 	return mailbox;
 }
 
-void referral_mailbox_map_add(struct referral_mailbox_map *map,
-			      const char *name,
+void referral_mailbox_map_add(struct referral_map *_map, const char *name,
 			      const struct referral_ldap_value *value)
 {
+	struct referral_mailbox_map *map =
+		container_of(_map, struct referral_mailbox_map, map);
 	struct referral_mailbox *mailbox;
 	struct referral_ldap_value *copy;
 	const char *server;
@@ -105,40 +68,21 @@ void referral_mailbox_map_add(struct referral_mailbox_map *map,
 	}
 }
 
-void referral_mailbox_map_add_broken(struct referral_mailbox_map *map,
+void referral_mailbox_map_add_broken(struct referral_map *_map,
 				     const char *name)
 {
+	struct referral_mailbox_map *map =
+		container_of(_map, struct referral_mailbox_map, map);
+
 	(void)referral_mailbox_map_create(map, name);
 }
 
-static int
-referral_mailbox_cmp(struct referral_mailbox *const *m1,
-		     struct referral_mailbox *const *m2)
-{
-	return strcmp((*m1)->name, (*m2)->name);
-}
-
-void referral_mailbox_map_finish(struct referral_mailbox_map *map)
-{
-	struct referral_mailbox *mailbox;
-	string_t *str;
-
-	array_sort(&map->mailboxes, referral_mailbox_cmp);
-	array_foreach_elem(&map->mailboxes, mailbox) {
-		if (array_count(&mailbox->values) == 0)
-			continue;
-		T_BEGIN {
-			str = t_str_new(128);
-			referral_ldap_values_sort(&mailbox->values);
-			referral_ldap_values_append(str, &mailbox->values);
-			mailbox->value = p_strdup(map->pool, str_c(str));
-		} T_END;
-	}
-}
-
-bool referral_mailbox_map_has_server(const struct referral_mailbox_map *map,
+bool referral_mailbox_map_has_server(const struct referral_map *_map,
 				     const char *server)
 {
+	const struct referral_mailbox_map *map =
+		container_of(_map, const struct referral_mailbox_map, map);
+
 	return hash_table_lookup(map->servers, server) != NULL;
 }
 
@@ -158,9 +102,11 @@ static const char *value_append_inferior(const char *value, const char *rest)
 	return str_c(str);
 }
 
-int referral_mailbox_map_lookup(const struct referral_mailbox_map *map,
+int referral_mailbox_map_lookup(const struct referral_map *_map,
 				const char *name, const char **value_r)
 {
+	const struct referral_mailbox_map *map =
+		container_of(_map, const struct referral_mailbox_map, map);
 	const struct referral_mailbox *mailbox;
 	const char *rest = NULL, *p;
 	char *ancestor = t_strdup_noconst(name);
@@ -187,19 +133,84 @@ int referral_mailbox_map_lookup(const struct referral_mailbox_map *map,
 	return 1;
 }
 
-unsigned int
-referral_mailbox_map_count(const struct referral_mailbox_map *map)
-{
-	return array_count(&map->mailboxes);
-}
-
-void referral_mailbox_map_get(const struct referral_mailbox_map *map,
+void referral_mailbox_map_get(const struct referral_map *_map,
 			      unsigned int idx, const char **name_r,
 			      const char **value_r)
 {
+	const struct referral_mailbox_map *map =
+		container_of(_map, const struct referral_mailbox_map, map);
 	struct referral_mailbox *mailbox =
 		array_idx_elem(&map->mailboxes, idx);
 
 	*name_r = mailbox->name;
 	*value_r = mailbox->value;
+}
+
+static void referral_mailbox_map_free(struct referral_map *_map)
+{
+	struct referral_mailbox_map *map =
+		container_of(_map, struct referral_mailbox_map, map);
+
+	hash_table_destroy(&map->names);
+	hash_table_destroy(&map->servers);
+	array_free(&map->mailboxes);
+	pool_unref(&map->pool);
+}
+
+static int
+referral_mailbox_cmp(struct referral_mailbox *const *m1,
+		     struct referral_mailbox *const *m2)
+{
+	return strcmp((*m1)->name, (*m2)->name);
+}
+
+static void referral_mailbox_map_finish(struct referral_map *_map)
+{
+	struct referral_mailbox_map *map =
+		container_of(_map, struct referral_mailbox_map, map);
+	struct referral_mailbox *mailbox;
+	string_t *str;
+
+	array_sort(&map->mailboxes, referral_mailbox_cmp);
+	array_foreach_elem(&map->mailboxes, mailbox) {
+		if (array_count(&mailbox->values) == 0)
+			continue;
+		T_BEGIN {
+			str = t_str_new(128);
+			referral_ldap_values_sort(&mailbox->values);
+			referral_ldap_values_append(str, &mailbox->values);
+			mailbox->value = p_strdup(map->pool, str_c(str));
+		} T_END;
+	}
+}
+
+static unsigned int
+referral_mailbox_map_count(const struct referral_map *_map)
+{
+	const struct referral_mailbox_map *map =
+		container_of(_map, const struct referral_mailbox_map, map);
+
+	return array_count(&map->mailboxes);
+}
+
+static const struct referral_map_vfuncs referral_mailbox_map_vfuncs = {
+	.free = referral_mailbox_map_free,
+	.finish = referral_mailbox_map_finish,
+	.count = referral_mailbox_map_count,
+};
+
+struct referral_map *referral_mailbox_map_init(void)
+{
+	struct referral_mailbox_map *map;
+	pool_t pool;
+
+	pool = pool_alloconly_create(MEMPOOL_GROWING"referral mailbox map",
+				     16*1024);
+	map = p_new(pool, struct referral_mailbox_map, 1);
+	referral_map_init(&map->map, &referral_mailbox_map_vfuncs);
+	map->pool = pool;
+	hash_table_create(&map->names, default_pool, 0, str_hash, strcmp);
+	hash_table_create(&map->servers, default_pool, 0, str_hash, strcmp);
+	i_array_init(&map->mailboxes, 128);
+	return &map->map;
 }

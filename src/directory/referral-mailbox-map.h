@@ -2,44 +2,36 @@
 #define REFERRAL_MAILBOX_MAP_H
 
 #include "referral-ldap-value.h"
+#include "referral-map.h"
 
-/* All remote mailboxes by name. A map is filled first, then finished, and from
-   then on it is only read. */
-struct referral_mailbox_map;
-
-struct referral_mailbox_map *referral_mailbox_map_init(void);
-void referral_mailbox_map_ref(struct referral_mailbox_map *map);
-void referral_mailbox_map_unref(struct referral_mailbox_map **map);
+/* A map of all remote mailboxes by name. */
+struct referral_map *referral_mailbox_map_init(void);
 
 /* The name has to be valid (referral_mailbox_name_error()). If the URL has no
    mailbox, the mailbox has the same name there. Several for the same name are
    replicas. */
-void referral_mailbox_map_add(struct referral_mailbox_map *map,
-			      const char *name,
+void referral_mailbox_map_add(struct referral_map *map, const char *name,
 			      const struct referral_ldap_value *value);
 /* The directory lists this mailbox, but has no usable location for it. Has no
    effect if there is one from elsewhere. */
-void referral_mailbox_map_add_broken(struct referral_mailbox_map *map,
+void referral_mailbox_map_add_broken(struct referral_map *map,
 				     const char *name);
-void referral_mailbox_map_finish(struct referral_mailbox_map *map);
 
 /* Look up a mailbox, or failing that its nearest listed ancestor, whose
    location with the rest of the name is then the answer. Returns 1 if found,
    with value_r allocated from the data stack; 0 if it is not remote; -1 if the
    location that is listed is broken. */
-int referral_mailbox_map_lookup(const struct referral_mailbox_map *map,
+int referral_mailbox_map_lookup(const struct referral_map *map,
 				const char *name, const char **value_r);
 
 /* Whether some mailbox is on this server, spelled as
    referral_url_get_server() does. */
-bool referral_mailbox_map_has_server(const struct referral_mailbox_map *map,
+bool referral_mailbox_map_has_server(const struct referral_map *map,
 				     const char *server);
 
-/* The names in order, from 0 to count-1. The value is NULL if it is broken. The
-   strings are valid as long as the map. */
-unsigned int
-referral_mailbox_map_count(const struct referral_mailbox_map *map);
-void referral_mailbox_map_get(const struct referral_mailbox_map *map,
+/* The names in order, from 0 to referral_map_count()-1. The value is NULL if it
+   is broken. The strings are valid as long as the map. */
+void referral_mailbox_map_get(const struct referral_map *map,
 			      unsigned int idx, const char **name_r,
 			      const char **value_r);
 

@@ -25,7 +25,7 @@ check_PROGRAMS = \
 	tests/unit/test-referral-ldap-template \
 	tests/unit/test-referral-ldap-value \
 	tests/unit/test-referral-lookup \
-	tests/unit/test-referral-mailbox-loader \
+	tests/unit/test-referral-mailbox-load \
 	tests/unit/test-referral-mailbox-map \
 	tests/unit/test-referral-plugin-settings \
 	tests/unit/test-referral-response \
@@ -110,8 +110,8 @@ tests_unit_test_referral_ldap_template_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_ldap_template_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_ldap_value_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_ldap_value_LDADD = $(unit_directory_ldadd)
-tests_unit_test_referral_mailbox_loader_CPPFLAGS = $(unit_directory_cppflags)
-tests_unit_test_referral_mailbox_loader_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_mailbox_load_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_mailbox_load_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_mailbox_map_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_mailbox_map_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_value_log_CPPFLAGS = $(unit_directory_cppflags)

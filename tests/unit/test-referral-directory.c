@@ -589,18 +589,18 @@ static void test_referral_directory_again(void)
 	test_directory_end();
 }
 
-static void test_map_callback(struct referral_mailbox_map *map,
+static void test_map_callback(struct referral_map *map,
 			      const char *error ATTR_UNUSED,
-			      struct referral_mailbox_map **map_r)
+			      struct referral_map **map_r)
 {
 	if (map != NULL)
-		referral_mailbox_map_ref(map);
+		referral_map_ref(map);
 	*map_r = map;
 }
 
 static void test_referral_directory_get_map(void)
 {
-	struct referral_mailbox_map *map = NULL;
+	struct referral_map *map = NULL;
 	const char *value;
 
 	test_directory_begin("referral directory: map", "20s", "1h", "1h");
@@ -608,10 +608,10 @@ static void test_referral_directory_get_map(void)
 	unit_wait(map != NULL);
 	referral_directory_deinit(&test_dir);
 	/* a reference keeps it */
-	test_assert(referral_mailbox_map_count(map) == 1);
+	test_assert(referral_map_count(map) == 1);
 	test_assert(referral_mailbox_map_lookup(map, "Shared/sales",
 						&value) == 1);
-	referral_mailbox_map_unref(&map);
+	referral_map_unref(&map);
 	test_directory_end();
 }
 

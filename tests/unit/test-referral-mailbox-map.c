@@ -7,7 +7,7 @@
 #include "unit-common.h"
 
 static void
-map_add(struct referral_mailbox_map *map, const char *name, const char *str)
+map_add(struct referral_map *map, const char *name, const char *str)
 {
 	struct referral_ldap_value value;
 	const char *error;
@@ -23,14 +23,14 @@ map_add(struct referral_mailbox_map *map, const char *name, const char *str)
 }
 
 /* Pairs of a name and a value ("" is broken), ended by NULL */
-static struct referral_mailbox_map *map_create(const char *const *pairs)
+static struct referral_map *map_create(const char *const *pairs)
 {
-	struct referral_mailbox_map *map = referral_mailbox_map_init();
+	struct referral_map *map = referral_mailbox_map_init();
 
 	for (; pairs[0] != NULL; pairs += 2) T_BEGIN {
 		map_add(map, pairs[0], pairs[1]);
 	} T_END;
-	referral_mailbox_map_finish(map);
+	referral_map_finish(map);
 	return map;
 }
 
@@ -119,7 +119,7 @@ static void test_referral_mailbox_map_lookup(void)
 		{ "Shared/*", 0, NULL },
 		{ "a/b/c/d/e/f/g/h", 0, NULL },
 	};
-	struct referral_mailbox_map *map;
+	struct referral_map *map;
 	const char *value;
 	unsigned int i;
 
@@ -132,14 +132,14 @@ static void test_referral_mailbox_map_lookup(void)
 		if (tests[i].ret > 0)
 			test_assert_strcmp_idx(value, tests[i].value, i);
 	} T_END;
-	referral_mailbox_map_unref(&map);
+	referral_map_unref(&map);
 	test_assert(map == NULL);
 	test_end();
 }
 
 static void test_referral_mailbox_map_lookup_long(void)
 {
-	struct referral_mailbox_map *map;
+	struct referral_map *map;
 	string_t *name = t_str_new(8192);
 	const char *value = NULL;
 
@@ -158,7 +158,7 @@ static void test_referral_mailbox_map_lookup_long(void)
 	str_append_c(name, 'x');
 	test_assert(referral_mailbox_map_lookup(map, str_c(name),
 						&value) == 0);
-	referral_mailbox_map_unref(&map);
+	referral_map_unref(&map);
 	test_end();
 }
 
@@ -183,19 +183,19 @@ static void test_referral_mailbox_map_get(void)
 		{ "Shared/sales/broken", NULL },
 		{ "top", "imap://imap1/top" },
 	};
-	struct referral_mailbox_map *map;
+	struct referral_map *map;
 	const char *name, *value;
 	unsigned int i;
 
 	test_begin("referral mailbox map: iterate");
 	map = map_create(test_map);
-	test_assert(referral_mailbox_map_count(map) == N_ELEMENTS(tests));
+	test_assert(referral_map_count(map) == N_ELEMENTS(tests));
 	for (i = 0; i < N_ELEMENTS(tests); i++) {
 		referral_mailbox_map_get(map, i, &name, &value);
 		test_assert_strcmp_idx(name, tests[i].name, i);
 		test_assert_strcmp_idx(value, tests[i].value, i);
 	}
-	referral_mailbox_map_unref(&map);
+	referral_map_unref(&map);
 	test_end();
 }
 
@@ -221,7 +221,7 @@ static void test_referral_mailbox_map_has_server(void)
 	static const char *const ipv6[] = {
 		"a", "imap://[2001:DB8::1]/a", NULL
 	};
-	struct referral_mailbox_map *map;
+	struct referral_map *map;
 	unsigned int i;
 
 	test_begin("referral mailbox map: servers");
@@ -230,43 +230,43 @@ static void test_referral_mailbox_map_has_server(void)
 		test_assert_idx(referral_mailbox_map_has_server(map,
 			tests[i].server) == tests[i].has, i);
 	}
-	referral_mailbox_map_unref(&map);
+	referral_map_unref(&map);
 	map = map_create(ipv6);
 	test_assert(referral_mailbox_map_has_server(map,
 						    "[2001:db8::1]:143"));
-	referral_mailbox_map_unref(&map);
+	referral_map_unref(&map);
 	test_end();
 }
 
 static void test_referral_mailbox_map_empty(void)
 {
 	static const char *const none[] = { NULL };
-	struct referral_mailbox_map *map, *map2;
+	struct referral_map *map, *map2;
 	const char *value;
 
 	test_begin("referral mailbox map: empty");
 	map = map_create(none);
-	test_assert(referral_mailbox_map_count(map) == 0);
+	test_assert(referral_map_count(map) == 0);
 	test_assert(referral_mailbox_map_lookup(map, "a", &value) == 0);
 	test_assert(referral_mailbox_map_lookup(map, "a/b", &value) == 0);
 	test_assert(!referral_mailbox_map_has_server(map, "a:143"));
 
 	/* the last reference counts */
 	map2 = map;
-	referral_mailbox_map_ref(map2);
-	referral_mailbox_map_unref(&map);
+	referral_map_ref(map2);
+	referral_map_unref(&map);
 	test_assert(map == NULL);
-	test_assert(referral_mailbox_map_count(map2) == 0);
-	referral_mailbox_map_unref(&map2);
+	test_assert(referral_map_count(map2) == 0);
+	referral_map_unref(&map2);
 	/* and none is fine */
-	referral_mailbox_map_unref(&map2);
+	referral_map_unref(&map2);
 	test_end();
 }
 
 /* Everything is copied: values come from a search result that goes away. */
 static void test_referral_mailbox_map_copies(void)
 {
-	struct referral_mailbox_map *map;
+	struct referral_map *map;
 	struct referral_ldap_value value;
 	char host[] = "imap2", name[] = "Shared/a", mailbox[] = "Shared/b";
 	const char *result;
@@ -279,17 +279,17 @@ static void test_referral_mailbox_map_copies(void)
 	value.url.mailbox = mailbox;
 	referral_mailbox_map_add(map, name, &value);
 	host[0] = name[0] = mailbox[0] = 'x';
-	referral_mailbox_map_finish(map);
+	referral_map_finish(map);
 	test_assert(referral_mailbox_map_lookup(map, "Shared/a",
 						&result) == 1);
 	test_assert_strcmp(result, "imap://imap2/Shared/b");
-	referral_mailbox_map_unref(&map);
+	referral_map_unref(&map);
 	test_end();
 }
 
 static void test_referral_mailbox_map_many(void)
 {
-	struct referral_mailbox_map *map = referral_mailbox_map_init();
+	struct referral_map *map = referral_mailbox_map_init();
 	const char *name, *prev = "", *value;
 	unsigned int i;
 
@@ -298,8 +298,8 @@ static void test_referral_mailbox_map_many(void)
 		map_add(map, t_strdup_printf("Shared/%u", i * 7919 % 10000),
 			"imap2");
 	} T_END;
-	referral_mailbox_map_finish(map);
-	test_assert(referral_mailbox_map_count(map) == 10000);
+	referral_map_finish(map);
+	test_assert(referral_map_count(map) == 10000);
 	for (i = 0; i < 10000; i++) {
 		referral_mailbox_map_get(map, i, &name, &value);
 		test_assert_idx(strcmp(prev, name) < 0, i);
@@ -308,7 +308,7 @@ static void test_referral_mailbox_map_many(void)
 	test_assert(referral_mailbox_map_lookup(map, "Shared/9999/x",
 						&value) == 1);
 	test_assert_strcmp(value, "imap://imap2/Shared/9999/x");
-	referral_mailbox_map_unref(&map);
+	referral_map_unref(&map);
 	test_end();
 }
 

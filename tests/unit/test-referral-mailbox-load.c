@@ -5,7 +5,7 @@
 #include "str.h"
 #include "referral-ldap-settings.h"
 #include "referral-ldap-connection.h"
-#include "referral-mailbox-loader.h"
+#include "referral-mailbox-load.h"
 #include "referral-mailbox-map.h"
 #include "referral-value-log.h"
 #include "unit-ldap.h"
@@ -17,21 +17,21 @@ struct test_loader {
 	struct fake_ldap *server;
 	struct referral_ldap_connection *conn;
 	struct referral_value_log *log;
-	struct referral_mailbox_loader *loader;
+	struct referral_loader *loader;
 
 	/* What the callback got */
 	unsigned int callback_count;
-	struct referral_mailbox_map *map;
+	struct referral_map *map;
 	char *error;
 };
 
 static void
-test_loader_callback(struct referral_mailbox_map *map, const char *error,
+test_loader_callback(struct referral_map *map, const char *error,
 		     struct test_loader *test)
 {
 	test_assert((map == NULL) == (error != NULL));
 	test->callback_count++;
-	referral_mailbox_map_unref(&test->map);
+	referral_map_unref(&test->map);
 	test->map = map;
 	i_free(test->error);
 	test->error = i_strdup(error);
@@ -42,6 +42,7 @@ test_loader_begin(struct test_loader *test, const char *page_size,
 		  const char *limit)
 {
 	struct referral_ldap_settings *set;
+	struct referral_load load;
 
 	i_zero(test);
 	test->ioloop = io_loop_create();
@@ -56,18 +57,19 @@ test_loader_begin(struct test_loader *test, const char *page_size,
 	test->conn = referral_ldap_connection_init(set, unit_dir(),
 						   test->event);
 	test->log = referral_value_log_init(test->event);
-	test->loader = referral_mailbox_loader_init(test->conn, set,
-		test->log, test_loader_callback, test);
+	referral_mailbox_load_get(set, &load);
+	test->loader = referral_loader_init(test->conn, set, &load, test->log,
+					    test_loader_callback, test);
 }
 
 static void test_loader_end(struct test_loader *test)
 {
 	if (test->conn != NULL)
 		referral_ldap_connection_deinit(&test->conn);
-	referral_mailbox_loader_deinit(&test->loader);
+	referral_loader_deinit(&test->loader);
 	test_assert(test->loader == NULL);
 	referral_value_log_deinit(&test->log);
-	referral_mailbox_map_unref(&test->map);
+	referral_map_unref(&test->map);
 	i_free(test->error);
 	event_unref(&test->event);
 	fake_ldap_deinit(&test->server);
@@ -77,13 +79,13 @@ static void test_loader_end(struct test_loader *test)
 }
 
 /* "<name>=<value>; ..." with "-" for broken */
-static const char *map_dump(struct referral_mailbox_map *map)
+static const char *map_dump(struct referral_map *map)
 {
 	string_t *str = t_str_new(256);
 	const char *name, *value;
 	unsigned int i;
 
-	for (i = 0; i < referral_mailbox_map_count(map); i++) {
+	for (i = 0; i < referral_map_count(map); i++) {
 		referral_mailbox_map_get(map, i, &name, &value);
 		if (str_len(str) > 0)
 			str_append(str, "; ");
@@ -98,7 +100,7 @@ static const char *map_dump(struct referral_mailbox_map *map)
 #define BYTES(attribute, value) { attribute, value, sizeof(value) - 1 }
 #define END { NULL, NULL, 0 }
 
-static void test_referral_mailbox_loader_entry(void)
+static void test_referral_mailbox_load_entry(void)
 {
 	static const struct {
 		struct fake_ldap_entry entry;
@@ -205,12 +207,12 @@ static void test_referral_mailbox_loader_entry(void)
 	struct test_loader test;
 	unsigned int i;
 
-	test_begin("referral mailbox loader: entries");
+	test_begin("referral mailbox load: entries");
 	for (i = 0; i < N_ELEMENTS(tests); i++) T_BEGIN {
 		test_loader_begin(&test, "500", "100");
 		if (tests[i].error != NULL)
 			test_expect_error_string(tests[i].error);
-		referral_mailbox_loader_start(test.loader);
+		referral_loader_start(test.loader);
 		unit_wait(test.server->search_count == 1);
 		fake_ldap_send_entry(fake_ldap_search(test.server, 0),
 				     &tests[i].entry);
@@ -228,14 +230,14 @@ static void test_referral_mailbox_loader_entry(void)
 	test_end();
 }
 
-static void test_referral_mailbox_loader_request(void)
+static void test_referral_mailbox_load_request(void)
 {
 	struct test_loader test;
 	struct fake_ldap_request *request;
 
-	test_begin("referral mailbox loader: request");
+	test_begin("referral mailbox load: request");
 	test_loader_begin(&test, "500", "100");
-	referral_mailbox_loader_start(test.loader);
+	referral_loader_start(test.loader);
 	unit_wait(test.server->search_count == 1);
 	request = fake_ldap_search(test.server, 0);
 	test_assert_strcmp(request->dn, "dc=test");
@@ -249,11 +251,11 @@ static void test_referral_mailbox_loader_request(void)
 	test_assert(request->size_limit == 0);
 
 	/* one at a time */
-	referral_mailbox_loader_start(test.loader);
+	referral_loader_start(test.loader);
 	fake_ldap_send_result(request, LDAP_SUCCESS, NULL);
 	unit_wait(test.callback_count == 1);
 	test_assert(test.map != NULL &&
-		    referral_mailbox_map_count(test.map) == 0);
+		    referral_map_count(test.map) == 0);
 	test_assert(test.server->search_count == 1);
 	test_loader_end(&test);
 	test_end();
@@ -287,7 +289,7 @@ static void page_handler(struct fake_ldap_request *request, void *context)
 	fake_ldap_send_page(request, idx == *count ? "" : dec2str(idx));
 }
 
-static void test_referral_mailbox_loader_pages(void)
+static void test_referral_mailbox_load_pages(void)
 {
 	static const struct {
 		unsigned int count;
@@ -305,16 +307,16 @@ static void test_referral_mailbox_loader_pages(void)
 	const char *value;
 	unsigned int i, j;
 
-	test_begin("referral mailbox loader: pages");
+	test_begin("referral mailbox load: pages");
 	for (i = 0; i < N_ELEMENTS(tests); i++) T_BEGIN {
 		test_loader_begin(&test, tests[i].page_size, "100");
 		test.server->handler = page_handler;
 		test.server->context = (void *)&tests[i].count;
-		referral_mailbox_loader_start(test.loader);
+		referral_loader_start(test.loader);
 		unit_wait(test.callback_count == 1);
 		test_assert_strcmp_idx(test.error, NULL, i);
 		test_assert_idx(test.map != NULL &&
-				referral_mailbox_map_count(test.map) ==
+				referral_map_count(test.map) ==
 				tests[i].count, i);
 		test_assert_idx(test.server->search_count == tests[i].pages,
 				i);
@@ -328,17 +330,17 @@ static void test_referral_mailbox_loader_pages(void)
 	test_end();
 }
 
-static void test_referral_mailbox_loader_limit(void)
+static void test_referral_mailbox_load_limit(void)
 {
 	struct test_loader test;
 	unsigned int count;
 
-	test_begin("referral mailbox loader: limit");
+	test_begin("referral mailbox load: limit");
 	for (count = 29; count <= 32; count++) {
 		test_loader_begin(&test, "7", "30");
 		test.server->handler = page_handler;
 		test.server->context = &count;
-		referral_mailbox_loader_start(test.loader);
+		referral_loader_start(test.loader);
 		unit_wait(test.callback_count == 1);
 		test_assert_idx((test.map != NULL) == (count <= 30), count);
 		if (count > 30) {
@@ -354,14 +356,14 @@ static void test_referral_mailbox_loader_limit(void)
 	test_end();
 }
 
-static void test_referral_mailbox_loader_fails(void)
+static void test_referral_mailbox_load_fails(void)
 {
 	struct test_loader test;
 	unsigned int count = 10;
 
-	test_begin("referral mailbox loader: failures");
+	test_begin("referral mailbox load: failures");
 	test_loader_begin(&test, "3", "100");
-	referral_mailbox_loader_start(test.loader);
+	referral_loader_start(test.loader);
 	unit_wait(test.server->search_count == 1);
 	fake_ldap_send_result(fake_ldap_search(test.server, 0),
 			      LDAP_NO_SUCH_OBJECT, NULL);
@@ -370,7 +372,7 @@ static void test_referral_mailbox_loader_fails(void)
 		    strstr(test.error, "No such object") != NULL);
 
 	/* not the first page: the others are not an answer without it */
-	referral_mailbox_loader_start(test.loader);
+	referral_loader_start(test.loader);
 	unit_wait(test.server->search_count == 2);
 	send_mailbox(fake_ldap_search(test.server, 1), 0);
 	fake_ldap_send_page(fake_ldap_search(test.server, 1), "1");
@@ -383,7 +385,7 @@ static void test_referral_mailbox_loader_fails(void)
 		    strstr(test.error, "bad cookie") != NULL);
 
 	/* the server's own limit */
-	referral_mailbox_loader_start(test.loader);
+	referral_loader_start(test.loader);
 	unit_wait(test.server->search_count == 4);
 	send_mailbox(fake_ldap_search(test.server, 3), 0);
 	fake_ldap_send_result(fake_ldap_search(test.server, 3),
@@ -395,42 +397,42 @@ static void test_referral_mailbox_loader_fails(void)
 	/* and then it works, from the beginning */
 	test.server->handler = page_handler;
 	test.server->context = &count;
-	referral_mailbox_loader_start(test.loader);
+	referral_loader_start(test.loader);
 	unit_wait(test.callback_count == 4);
 	test_assert(test.map != NULL &&
-		    referral_mailbox_map_count(test.map) == 10);
+		    referral_map_count(test.map) == 10);
 	test_loader_end(&test);
 	test_end();
 }
 
 /* Each load makes a new map: who still has the old one keeps it. */
-static void test_referral_mailbox_loader_reload(void)
+static void test_referral_mailbox_load_reload(void)
 {
 	struct test_loader test;
-	struct referral_mailbox_map *old_map;
+	struct referral_map *old_map;
 	unsigned int count = 3;
 
-	test_begin("referral mailbox loader: load again");
+	test_begin("referral mailbox load: load again");
 	test_loader_begin(&test, "10", "100");
 	test.server->handler = page_handler;
 	test.server->context = &count;
-	referral_mailbox_loader_start(test.loader);
+	referral_loader_start(test.loader);
 	unit_wait(test.callback_count == 1);
 	old_map = test.map;
-	referral_mailbox_map_ref(old_map);
+	referral_map_ref(old_map);
 	count = 2;
-	referral_mailbox_loader_start(test.loader);
+	referral_loader_start(test.loader);
 	unit_wait(test.callback_count == 2);
 	test_assert(test.map != old_map);
-	test_assert(referral_mailbox_map_count(test.map) == 2);
-	test_assert(referral_mailbox_map_count(old_map) == 3);
-	referral_mailbox_map_unref(&old_map);
+	test_assert(referral_map_count(test.map) == 2);
+	test_assert(referral_map_count(old_map) == 3);
+	referral_map_unref(&old_map);
 	test_loader_end(&test);
 	test_end();
 }
 
 /* A bad value is told once, however often it is loaded. */
-static void test_referral_mailbox_loader_log_once(void)
+static void test_referral_mailbox_load_log_once(void)
 {
 	static const struct fake_ldap_entry entry = {
 		"cn=x,dc=test", { HOST("h_1"), NAME("x"), END }
@@ -438,11 +440,11 @@ static void test_referral_mailbox_loader_log_once(void)
 	struct test_loader test;
 	unsigned int i;
 
-	test_begin("referral mailbox loader: bad values are logged once");
+	test_begin("referral mailbox load: bad values are logged once");
 	test_loader_begin(&test, "10", "100");
 	test_expect_error_string("cn=x,dc=test: Skipping mailHost='h_1': ");
 	for (i = 0; i < 3; i++) {
-		referral_mailbox_loader_start(test.loader);
+		referral_loader_start(test.loader);
 		unit_wait(test.server->search_count == i + 1);
 		fake_ldap_send_entry(fake_ldap_search(test.server, i),
 				     &entry);
@@ -455,13 +457,13 @@ static void test_referral_mailbox_loader_log_once(void)
 	test_end();
 }
 
-static void test_referral_mailbox_loader_deinit(void)
+static void test_referral_loader_deinit(void)
 {
 	struct test_loader test;
 
-	test_begin("referral mailbox loader: deinit while loading");
+	test_begin("referral mailbox load: deinit while loading");
 	test_loader_begin(&test, "3", "100");
-	referral_mailbox_loader_start(test.loader);
+	referral_loader_start(test.loader);
 	unit_wait(test.server->search_count == 1);
 	fake_ldap_send_page(fake_ldap_search(test.server, 0), "next");
 	unit_wait(test.server->search_count == 2);
@@ -475,14 +477,14 @@ static void test_referral_mailbox_loader_deinit(void)
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
-		test_referral_mailbox_loader_request,
-		test_referral_mailbox_loader_entry,
-		test_referral_mailbox_loader_pages,
-		test_referral_mailbox_loader_limit,
-		test_referral_mailbox_loader_fails,
-		test_referral_mailbox_loader_reload,
-		test_referral_mailbox_loader_log_once,
-		test_referral_mailbox_loader_deinit,
+		test_referral_mailbox_load_request,
+		test_referral_mailbox_load_entry,
+		test_referral_mailbox_load_pages,
+		test_referral_mailbox_load_limit,
+		test_referral_mailbox_load_fails,
+		test_referral_mailbox_load_reload,
+		test_referral_mailbox_load_log_once,
+		test_referral_loader_deinit,
 		NULL
 	};
 	return unit_run(test_functions);
