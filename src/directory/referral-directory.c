@@ -11,6 +11,8 @@
 #include "referral-home-cache.h"
 #include "referral-mailbox-load.h"
 #include "referral-mailbox-map.h"
+#include "referral-server-load.h"
+#include "referral-server-map.h"
 #include "referral-value-log.h"
 #include "referral-directory.h"
 
@@ -22,6 +24,8 @@ struct referral_directory {
 	struct referral_value_log *log;
 	struct referral_home_cache *homes;
 	struct referral_map_keeper *mailboxes;
+	/* Loaded when it is asked for: not everybody has them listed. */
+	struct referral_map_keeper *servers;
 
 	bool load_started;
 };
@@ -168,8 +172,12 @@ void referral_directory_get_map(struct referral_directory *dir,
 	(referral_map_keeper_get)(dir->mailboxes, callback, context);
 }
 
+typedef void
+referral_map_lookup_func_t(struct referral_map *map, const char *name,
+			   struct referral_directory_result *result);
+
 struct referral_map_lookup {
-	enum referral_key_type type;
+	referral_map_lookup_func_t *func;
 	char *name;
 	referral_directory_callback_t *callback;
 	void *context;
@@ -184,11 +192,19 @@ map_lookup_mailbox(struct referral_map *map, const char *name,
 }
 
 static void
-map_lookup_server(struct referral_map *map, const char *server,
+map_lookup_shares(struct referral_map *map, const char *server,
 		  struct referral_directory_result *result)
 {
 	result->ret = referral_mailbox_map_has_server(map, server) ? 1 : 0;
 	result->value = t_strdup_printf("imap://%s/", server);
+}
+
+static void
+map_lookup_server(struct referral_map *map, const char *server,
+		  struct referral_directory_result *result)
+{
+	result->ret = referral_server_map_lookup(map, server, &result->value);
+	result->error = "The server's state is unknown";
 }
 
 static void
@@ -201,28 +217,26 @@ map_lookup_callback(struct referral_map *map, const char *error,
 	if (map == NULL) {
 		result.ret = -1;
 		result.error = error;
-	} else if (lookup->type == REFERRAL_KEY_TYPE_MAILBOX)
-		map_lookup_mailbox(map, lookup->name, &result);
-	else
-		map_lookup_server(map, lookup->name, &result);
+	} else
+		lookup->func(map, lookup->name, &result);
 	lookup->callback(&result, lookup->context);
 	i_free(lookup->name);
 	i_free(lookup);
 }
 
 static void
-map_lookup(struct referral_directory *dir, enum referral_key_type type,
+map_lookup(struct referral_map_keeper *keeper, referral_map_lookup_func_t *func,
 	   const char *name, referral_directory_callback_t *callback,
 	   void *context)
 {
 	struct referral_map_lookup *lookup;
 
 	lookup = i_new(struct referral_map_lookup, 1);
-	lookup->type = type;
+	lookup->func = func;
 	lookup->name = i_strdup(name);
 	lookup->callback = callback;
 	lookup->context = context;
-	referral_map_keeper_get(dir->mailboxes, map_lookup_callback, lookup);
+	referral_map_keeper_get(keeper, map_lookup_callback, lookup);
 }
 
 /*
@@ -246,8 +260,16 @@ void referral_directory_lookup(struct referral_directory *dir,
 		home_lookup(dir, name, callback, context);
 		break;
 	case REFERRAL_KEY_TYPE_MAILBOX:
+		map_lookup(dir->mailboxes, map_lookup_mailbox, name,
+			   callback, context);
+		break;
 	case REFERRAL_KEY_TYPE_SHARES:
-		map_lookup(dir, type, name, callback, context);
+		map_lookup(dir->mailboxes, map_lookup_shares, name,
+			   callback, context);
+		break;
+	case REFERRAL_KEY_TYPE_SERVER:
+		map_lookup(dir->servers, map_lookup_server, name,
+			   callback, context);
 		break;
 	}
 }
@@ -272,12 +294,17 @@ referral_directory_init(const struct referral_ldap_settings *set,
 	dir->mailboxes = referral_map_keeper_init(dir->conn, set, &load,
 						  set->mailbox_refresh_msecs,
 						  dir->log, dir->event);
+	referral_server_load_get(set, &load);
+	dir->servers = referral_map_keeper_init(dir->conn, set, &load,
+						set->server_refresh_msecs,
+						dir->log, dir->event);
 	return dir;
 }
 
 void referral_directory_abort(struct referral_directory *dir)
 {
 	referral_map_keeper_stop(dir->mailboxes);
+	referral_map_keeper_stop(dir->servers);
 	referral_ldap_connection_abort(dir->conn);
 }
 
@@ -287,9 +314,11 @@ void referral_directory_deinit(struct referral_directory **_dir)
 
 	*_dir = NULL;
 	referral_map_keeper_stop(dir->mailboxes);
+	referral_map_keeper_stop(dir->servers);
 	/* fails the searches, and with them all lookups */
 	referral_ldap_connection_deinit(&dir->conn);
 	referral_map_keeper_deinit(&dir->mailboxes);
+	referral_map_keeper_deinit(&dir->servers);
 	referral_home_cache_deinit(&dir->homes);
 	referral_value_log_deinit(&dir->log);
 	event_unref(&dir->event);

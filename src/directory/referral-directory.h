@@ -4,17 +4,17 @@
 #include "referral-key.h"
 #include "referral-map-keeper.h"
 
-/* The directory, as the dict contract sees it: cached homes, the map of
-   mailboxes, and one LDAP connection behind them. */
+/* The directory, as the dict contract sees it: cached homes, the maps of
+   mailboxes and servers, and one LDAP connection behind them. */
 struct referral_directory;
 
 struct referral_ldap_settings;
 
 struct referral_directory_result {
-	/* 1 = found, 0 = the directory names no place, -1 = it cannot be asked
-	   or what it names cannot be used */
+	/* 1 = found, 0 = the directory names no place or the server is in
+	   service, -1 = it cannot be asked or what it names cannot be used */
 	int ret;
-	/* ret > 0: URLs separated by a space */
+	/* ret > 0: as in the dict contract */
 	const char *value;
 	/* ret < 0 */
 	const char *error;

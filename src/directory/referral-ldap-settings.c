@@ -204,6 +204,23 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 	    .min = 1, .max = 100*1000),
 	DEF(UINT, mailbox_limit, .default_value = "100000",
 	    .min = 1, .max = 10*1000*1000),
+
+	DEF(STR, server_base, .default_value = "",
+	    .check = other_base_check),
+	DEF(ENUM, server_scope, .default_value = "subtree",
+	    .choices = scope_choices),
+	DEF(STR, server_filter, .default_value = "(objectClass=imapServer)",
+	    .check = filter_check),
+	DEF(STR, server_name_attribute, .default_value = "cn",
+	    .check = attribute_check),
+	DEF(STR, server_state_attribute, .default_value = "imapServerState",
+	    .check = attribute_check),
+	DEF(STR, server_home_attribute, .default_value = "imapHomeServer",
+	    .check = attribute_check),
+	DEF_MSECS(server_refresh, .default_value = "60s",
+		  .min = 1000, .max = WEEK_MSECS),
+	DEF(UINT, server_limit, .default_value = "1000",
+	    .min = 1, .max = 1000*1000),
 	{ .name = NULL }
 };
 
@@ -227,7 +244,10 @@ int referral_ldap_settings_check(struct referral_ldap_settings *set,
 		set->home_base = set->base;
 	if (*set->mailbox_base == '\0')
 		set->mailbox_base = set->base;
-	if (*set->home_base == '\0' || *set->mailbox_base == '\0') {
+	if (*set->server_base == '\0')
+		set->server_base = set->base;
+	if (*set->home_base == '\0' || *set->mailbox_base == '\0' ||
+	    *set->server_base == '\0') {
 		*error_r = "referral_ldap_base is not set: "
 			"expected a DN such as dc=example,dc=org";
 		return -1;

@@ -44,6 +44,15 @@ struct referral_ldap_settings {
 	unsigned int mailbox_page_size;
 	unsigned int mailbox_limit;
 
+	const char *server_base;
+	unsigned int server_scope;
+	const char *server_filter;
+	const char *server_name_attribute;
+	const char *server_state_attribute;
+	const char *server_home_attribute;
+	unsigned int server_refresh_msecs;
+	unsigned int server_limit;
+
 	/* Filled in by referral_ldap_settings_check() */
 	ARRAY_TYPE(referral_ldap_uri) parsed_uris;
 };

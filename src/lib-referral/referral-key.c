@@ -42,6 +42,12 @@ const char *referral_key_shares(const struct referral_url *server)
 		dict_escape_string(referral_url_get_server(server)), NULL);
 }
 
+const char *referral_key_server(const struct referral_url *server)
+{
+	return t_strconcat(REFERRAL_KEY_SERVER,
+		dict_escape_string(referral_url_get_server(server)), NULL);
+}
+
 static bool server_parse(const char *str, const char **name_r)
 {
 	struct referral_url url;
@@ -75,6 +81,11 @@ bool referral_key_parse(const char *key, enum referral_key_type *type_r,
 	if (str_begins_with(key, REFERRAL_KEY_SHARES)) {
 		suffix = key + strlen(REFERRAL_KEY_SHARES);
 		*type_r = REFERRAL_KEY_TYPE_SHARES;
+		return server_parse(dict_unescape_string(suffix), name_r);
+	}
+	if (str_begins_with(key, REFERRAL_KEY_SERVER)) {
+		suffix = key + strlen(REFERRAL_KEY_SERVER);
+		*type_r = REFERRAL_KEY_TYPE_SERVER;
 		return server_parse(dict_unescape_string(suffix), name_r);
 	}
 	return FALSE;

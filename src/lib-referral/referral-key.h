@@ -7,6 +7,12 @@
 #define REFERRAL_KEY_HOME REFERRAL_KEY_PREFIX"home/"
 #define REFERRAL_KEY_MAILBOX REFERRAL_KEY_PREFIX"mailbox/"
 #define REFERRAL_KEY_SHARES REFERRAL_KEY_PREFIX"shares/"
+#define REFERRAL_KEY_SERVER REFERRAL_KEY_PREFIX"server/"
+
+/* What the value of a server begins with: it works on for those who are there,
+   or it is not to be used at all. */
+#define REFERRAL_SERVER_DRAIN "drain"
+#define REFERRAL_SERVER_DOWN "down"
 
 struct referral_url;
 
@@ -17,11 +23,16 @@ enum referral_key_type {
 	REFERRAL_KEY_TYPE_MAILBOX,
 	/* host:port -> the server's URL, if there is a shared mailbox on it */
 	REFERRAL_KEY_TYPE_SHARES,
+	/* host:port -> "drain" or "down", and after spaces the servers that
+	   have taken over, by preference; not found if it is in service */
+	REFERRAL_KEY_TYPE_SERVER,
 };
 
 /* The key that asks whether there is a shared mailbox on a server, allocated
    from the data stack. */
 const char *referral_key_shares(const struct referral_url *server);
+/* The key that asks whether a server is out of service. */
+const char *referral_key_server(const struct referral_url *server);
 
 /* These return the key of a user's home server or a mailbox, allocated from
    the data stack; NULL if the directory cannot know such a name, and so need

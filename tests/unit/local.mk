@@ -30,6 +30,8 @@ check_PROGRAMS = \
 	tests/unit/test-referral-plugin-settings \
 	tests/unit/test-referral-response \
 	tests/unit/test-referral-self \
+	tests/unit/test-referral-server-load \
+	tests/unit/test-referral-server-map \
 	tests/unit/test-referral-setting \
 	tests/unit/test-referral-url \
 	tests/unit/test-referral-value-log
@@ -65,7 +67,9 @@ tests_unit_libunit_ldap_la_SOURCES = \
 	tests/unit/fake-ldap-request.c \
 	tests/unit/fake-ldap-request.h \
 	tests/unit/unit-ldap.c \
-	tests/unit/unit-ldap.h
+	tests/unit/unit-ldap.h \
+	tests/unit/unit-loader.c \
+	tests/unit/unit-loader.h
 tests_unit_libunit_ldap_la_CPPFLAGS = $(unit_directory_cppflags)
 
 unit_imap_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/src/imap
@@ -114,5 +118,9 @@ tests_unit_test_referral_mailbox_load_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_mailbox_load_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_mailbox_map_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_mailbox_map_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_server_load_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_server_load_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_server_map_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_server_map_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_value_log_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_value_log_LDADD = $(unit_directory_ldadd)

@@ -38,6 +38,11 @@ static const struct fake_ldap_entry test_mailboxes[] = {
 	{ "cn=broken,dc=test", {
 		{ "labeledURI", "imap://h_1/Shared/broken", 0 }, END } },
 };
+static const struct fake_ldap_entry test_server_entry = {
+	"cn=imap3,dc=test", {
+		{ "cn", "imap3", 0 }, { "imapServerState", "drain", 0 },
+		{ "imapHomeServer", "imap2", 0 }, END }
+};
 static const struct fake_ldap_entry test_home = {
 	"uid=bob,dc=test", { { "mailHost", "imap2", 0 }, END }
 };
@@ -54,7 +59,9 @@ static void load_answer(struct fake_ldap_request *request)
 static void test_handler(struct fake_ldap_request *request,
 			 void *context ATTR_UNUSED)
 {
-	if (request->page_size > 0) {
+	if (strcmp(request->filter, "(objectClass=imapServer)") == 0)
+		fake_ldap_send_entry(request, &test_server_entry);
+	else if (request->page_size > 0) {
 		test_load = request;
 		if (!test_hold_loads)
 			load_answer(request);
@@ -204,6 +211,8 @@ static void test_dict_referral_ldap_lookup(void)
 		{ REFERRAL_KEY_SHARES"imap3:143", 1, "imap://imap3:143/" },
 		{ REFERRAL_KEY_SHARES"IMAP3", 1, "imap://imap3:143/" },
 		{ REFERRAL_KEY_SHARES"imap9", 0, NULL },
+		{ REFERRAL_KEY_SERVER"imap3:993", 1, "drain imap://imap2/" },
+		{ REFERRAL_KEY_SERVER"imap9", 0, NULL },
 		/* not of the contract */
 		{ REFERRAL_KEY_MAILBOX"Shared/sales", -1, NULL },
 		{ REFERRAL_KEY_MAILBOX, -1, NULL },

@@ -33,6 +33,11 @@ static unsigned int test_home_searches, test_loads;
 static bool test_hold_loads;
 static int test_load_result;
 static struct fake_ldap_request *test_last_load;
+/* The same for servers. */
+static unsigned int test_server_loads;
+static bool test_hold_server_loads;
+static int test_server_load_result;
+static const char *test_server_state;
 
 #define END { NULL, NULL, 0 }
 
@@ -85,11 +90,31 @@ static void load_answer(struct fake_ldap_request *request)
 	fake_ldap_send_result(request, test_load_result, NULL);
 }
 
+static void server_load_answer(struct fake_ldap_request *request)
+{
+	const struct fake_ldap_entry entry = {
+		"cn=imap2,dc=test", {
+			{ "cn", "imap2", 0 },
+			{ "imapServerState", test_server_state, 0 },
+			{ "imapHomeServer", "imap3 1", 0 },
+			{ "imapHomeServer", "imap1:143", 0 }, END }
+	};
+
+	fake_ldap_send_entry(request, &entry);
+	fake_ldap_send_result(request, test_server_load_result, NULL);
+}
+
 static void test_handler(struct fake_ldap_request *request,
 			 void *context ATTR_UNUSED)
 {
 	unsigned int i, j;
 
+	if (strcmp(request->filter, "(objectClass=imapServer)") == 0) {
+		test_server_loads++;
+		if (!test_hold_server_loads)
+			server_load_answer(request);
+		return;
+	}
 	if (request->page_size > 0) {
 		test_loads++;
 		test_last_load = request;
@@ -133,13 +158,18 @@ test_directory_begin(const char *name, const char *timeout, const char *ttl,
 	test_home_searches = test_loads = 0;
 	test_hold_loads = FALSE;
 	test_load_result = LDAP_SUCCESS;
+	test_server_loads = 0;
+	test_hold_server_loads = FALSE;
+	test_server_load_result = LDAP_SUCCESS;
+	test_server_state = "drain";
 	set = unit_ldap_settings(test_pool, "uris", test_server->uri,
 				 "home_base", "ou=people,dc=test",
 				 "home_scope", "onelevel",
 				 "default_port", "10143",
 				 "timeout", timeout,
 				 "home_ttl", ttl, "home_negative_ttl", ttl,
-				 "mailbox_refresh", refresh, NULL);
+				 "mailbox_refresh", refresh,
+				 "server_refresh", refresh, NULL);
 	test_dir = referral_directory_init(set, unit_dir(), NULL);
 }
 
@@ -558,6 +588,136 @@ static void test_referral_directory_mailbox_refresh_fails(void)
 	test_directory_end();
 }
 
+/*
+ * Servers
+ */
+
+static const char *lookup_server(const char *server)
+{
+	return lookup(REFERRAL_KEY_TYPE_SERVER, server);
+}
+
+static void test_referral_directory_server(void)
+{
+	static const struct {
+		const char *server, *result;
+	} tests[] = {
+		{ "imap2:143", "drain imap://imap1/ imap://imap3:10143/" },
+		{ "imap2:993", "drain imap://imap1/ imap://imap3:10143/" },
+		{ "imap1:143", "none" },
+		{ "imap9:143", "none" },
+	};
+	unsigned int i;
+
+	test_directory_begin("referral directory: server", "20s", "1h", "1h");
+	/* not before somebody asks */
+	test_assert_strcmp(lookup_mailbox("Shared/sales"),
+			   "imap://imap2/Shared/sales");
+	test_assert(test_server_loads == 0);
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_strcmp_idx(lookup_server(tests[i].server),
+				       tests[i].result, i);
+	}
+	test_assert(test_server_loads == 1);
+	test_assert(test_loads == 1);
+	test_directory_end();
+}
+
+/* A value that nobody knows is no reason to take it for one that is. */
+static void test_referral_directory_server_unknown(void)
+{
+	test_directory_begin("referral directory: server, unknown state",
+			     "20s", "1h", "1h");
+	test_server_state = "off";
+	test_expect_error_string("cn=imap2,dc=test: Skipping "
+				 "imapServerState='off': ");
+	test_assert(strncmp(lookup_server("imap2:143"), "error: ", 7) == 0);
+	test_assert_strcmp(lookup_server("imap1:143"), "none");
+	test_expect_no_more_errors();
+	test_directory_end();
+}
+
+static void test_referral_directory_server_refresh(void)
+{
+	test_directory_begin("referral directory: servers are loaded again",
+			     "20s", "1h", "1s");
+	test_assert_strcmp(lookup_server("imap2:143"),
+			   "drain imap://imap1/ imap://imap3:10143/");
+	test_server_state = "active";
+	unit_wait(test_server_loads == 2);
+	unit_run_msecs(10);
+	test_assert_strcmp(lookup_server("imap2:143"), "none");
+	test_server_state = "down";
+	unit_wait(test_server_loads == 3);
+	unit_run_msecs(10);
+	test_assert_strcmp(lookup_server("imap2:143"),
+			   "down imap://imap1/ imap://imap3:10143/");
+	test_directory_end();
+}
+
+/* Whoever comes before the first load waits for it, but not for ever. */
+static void test_referral_directory_server_wait(void)
+{
+	struct test_lookup lookup;
+	const char *result;
+
+	test_directory_begin("referral directory: server, before the first "
+			     "load", "1s", "1h", "1h");
+	test_hold_server_loads = TRUE;
+	test_lookup_start(&lookup, REFERRAL_KEY_TYPE_SERVER, "imap2:143");
+	unit_wait(test_server_loads == 1);
+	test_assert(lookup.callback_count == 0);
+	/* others do not wait for it */
+	test_assert_strcmp(lookup_home("port"), "imap://imap2/");
+	test_assert_strcmp(lookup_mailbox("Shared/sales"),
+			   "imap://imap2/Shared/sales");
+	test_assert(lookup.callback_count == 0);
+	test_expect_error_string("Loading the servers failed: ");
+	unit_wait(lookup.callback_count == 1);
+	test_assert(lookup.ret == -1);
+	test_lookup_free(&lookup);
+	unit_run_msecs(100);
+	test_expect_no_more_errors();
+
+	test_hold_server_loads = FALSE;
+	result = lookup_server("imap2:143");
+	test_assert_strcmp(result, "drain imap://imap1/ imap://imap3:10143/");
+	test_directory_end();
+}
+
+/* One of the maps fails, and the other does not notice. */
+static void test_referral_directory_server_load_fails(void)
+{
+	test_directory_begin("referral directory: servers cannot be loaded",
+			     "20s", "1h", "1h");
+	test_server_load_result = LDAP_NO_SUCH_OBJECT;
+	test_expect_error_string("referral-ldap: Loading the servers failed"
+				 ": ");
+	test_assert(strncmp(lookup_server("imap9:143"), "error: ", 7) == 0);
+	test_expect_no_more_errors();
+	/* once */
+	test_assert(strncmp(lookup_server("imap9:143"), "error: ", 7) == 0);
+	test_assert(test_server_loads == 2);
+	test_assert_strcmp(lookup_mailbox("Shared/sales"),
+			   "imap://imap2/Shared/sales");
+	test_assert_strcmp(lookup_home("port"), "imap://imap2/");
+	test_assert(test_loads == 1);
+	test_server_load_result = LDAP_SUCCESS;
+	test_assert_strcmp(lookup_server("imap9:143"), "none");
+	test_directory_end();
+
+	test_directory_begin("referral directory: servers, mailboxes cannot "
+			     "be loaded", "20s", "1h", "1h");
+	test_load_result = LDAP_NO_SUCH_OBJECT;
+	test_expect_error_string("Loading the mailboxes failed: ");
+	test_assert(strncmp(lookup_mailbox("Shared/sales"), "error: ",
+			    7) == 0);
+	test_assert_strcmp(lookup_server("imap2:143"),
+			   "drain imap://imap1/ imap://imap3:10143/");
+	test_expect_no_more_errors();
+	test_directory_end();
+}
+
 /* Callbacks that look up again, when there is nobody to ask: the dict server
    handles a client's next command when one is finished. */
 static void test_referral_directory_again(void)
@@ -617,17 +777,22 @@ static void test_referral_directory_get_map(void)
 
 static void test_referral_directory_deinit(void)
 {
-	struct test_lookup lookups[4];
+	static const enum referral_key_type types[] = {
+		REFERRAL_KEY_TYPE_HOME, REFERRAL_KEY_TYPE_MAILBOX,
+		REFERRAL_KEY_TYPE_SERVER, REFERRAL_KEY_TYPE_HOME,
+		REFERRAL_KEY_TYPE_SERVER,
+	};
+	static const char *const names[] = {
+		"bob", "bob", "imap1:143", "joe", "imap2:143"
+	};
+	struct test_lookup lookups[N_ELEMENTS(types)];
 	unsigned int i;
 
 	test_directory_begin("referral directory: deinit with lookups in "
 			     "flight", "20s", "1h", "1h");
 	test_server->ignore_binds = TRUE;
-	for (i = 0; i < N_ELEMENTS(lookups); i++) {
-		test_lookup_start(&lookups[i], i % 2 == 0 ?
-				  REFERRAL_KEY_TYPE_HOME :
-				  REFERRAL_KEY_TYPE_MAILBOX, "bob");
-	}
+	for (i = 0; i < N_ELEMENTS(lookups); i++)
+		test_lookup_start(&lookups[i], types[i], names[i]);
 	unit_wait(test_server->bind_count == 1);
 	/* nothing is logged: nobody can act on it */
 	referral_directory_deinit(&test_dir);
@@ -686,6 +851,11 @@ int main(void)
 		test_referral_directory_mailbox_refresh,
 		test_referral_directory_mailbox_load_fails,
 		test_referral_directory_mailbox_refresh_fails,
+		test_referral_directory_server,
+		test_referral_directory_server_unknown,
+		test_referral_directory_server_refresh,
+		test_referral_directory_server_wait,
+		test_referral_directory_server_load_fails,
 		test_referral_directory_get_map,
 		test_referral_directory_init_down,
 		test_referral_directory_deinit,

@@ -98,7 +98,19 @@ static void test_referral_key_mailbox(void)
 	test_end();
 }
 
-static void test_referral_key_shares(void)
+/* Keys with a server in them. */
+static const struct {
+	const char *prefix;
+	enum referral_key_type type;
+	const char *(*func)(const struct referral_url *server);
+} server_keys[] = {
+	{ "shared/imap-referral/shares/", REFERRAL_KEY_TYPE_SHARES,
+	  referral_key_shares },
+	{ "shared/imap-referral/server/", REFERRAL_KEY_TYPE_SERVER,
+	  referral_key_server },
+};
+
+static void test_referral_key_servers(void)
 {
 	static const struct {
 		const char *server, *name;
@@ -108,39 +120,38 @@ static void test_referral_key_shares(void)
 		{ "192.0.2.1", "192.0.2.1:143" },
 		{ "[2001:DB8::1]:993", "[2001:db8::1]:993" },
 	};
-	static const char *const bad_keys[] = {
-		REFERRAL_KEY_SHARES, REFERRAL_KEY_SHARES"h_1",
-		REFERRAL_KEY_SHARES"h:0", REFERRAL_KEY_SHARES"h:65536",
-		REFERRAL_KEY_SHARES"h/x", REFERRAL_KEY_SHARES"h\\|x",
-		REFERRAL_KEY_SHARES"h\n", REFERRAL_KEY_SHARES"joe@h",
-		REFERRAL_KEY_SHARES"imap:\\|\\|h", REFERRAL_KEY_SHARES"127.1",
+	static const char *const bad_names[] = {
+		"", "h_1", "h:0", "h:65536", "h/x", "h\\|x", "h\n", "joe@h",
+		"imap:\\|\\|h", "127.1",
 	};
 	enum referral_key_type type;
-	const char *key, *name, *error;
+	const char *prefix, *key, *name, *error;
 	struct referral_url url;
-	unsigned int i;
+	unsigned int i, j;
 
-	test_begin("referral key: shares");
-	for (i = 0; i < N_ELEMENTS(tests); i++) {
-		test_assert_idx(referral_url_parse_server(
-			pool_datastack_create(), tests[i].server, 143, &url,
-			&error) == 0, i);
-		key = referral_key_shares(&url);
-		test_assert_strcmp_idx(key, t_strconcat(
-			"shared/imap-referral/shares/", tests[i].name, NULL),
-			i);
-		test_assert_idx(referral_key_parse(key, &type, &name), i);
-		test_assert_idx(type == REFERRAL_KEY_TYPE_SHARES, i);
-		test_assert_strcmp_idx(name, tests[i].name, i);
-		/* however others spell it */
-		test_assert_idx(referral_key_parse(t_strconcat(
-			REFERRAL_KEY_SHARES, tests[i].server, NULL),
-			&type, &name), i);
-		test_assert_strcmp_idx(name, tests[i].name, i);
-	}
-	for (i = 0; i < N_ELEMENTS(bad_keys); i++) {
-		test_assert_idx(!referral_key_parse(bad_keys[i], &type,
-						    &name), i);
+	test_begin("referral key: servers");
+	for (j = 0; j < N_ELEMENTS(server_keys); j++) {
+		prefix = server_keys[j].prefix;
+		for (i = 0; i < N_ELEMENTS(tests); i++) {
+			test_assert_idx(referral_url_parse_server(
+				pool_datastack_create(), tests[i].server, 143,
+				&url, &error) == 0, i);
+			key = server_keys[j].func(&url);
+			test_assert_strcmp_idx(key, t_strconcat(prefix,
+				tests[i].name, NULL), i);
+			test_assert_idx(referral_key_parse(key, &type, &name),
+					i);
+			test_assert_idx(type == server_keys[j].type, i);
+			test_assert_strcmp_idx(name, tests[i].name, i);
+			/* however others spell it */
+			test_assert_idx(referral_key_parse(t_strconcat(prefix,
+				tests[i].server, NULL), &type, &name), i);
+			test_assert_strcmp_idx(name, tests[i].name, i);
+		}
+		for (i = 0; i < N_ELEMENTS(bad_names); i++) {
+			test_assert_idx(!referral_key_parse(t_strconcat(prefix,
+				bad_names[i], NULL), &type, &name), i);
+		}
 	}
 	test_end();
 }
@@ -262,7 +273,7 @@ int main(void)
 	static void (*const test_functions[])(void) = {
 		test_referral_key_home,
 		test_referral_key_mailbox,
-		test_referral_key_shares,
+		test_referral_key_servers,
 		test_referral_key_long,
 		test_referral_key_parse_bad,
 		test_referral_key_all_bytes,

@@ -57,6 +57,14 @@ static void test_referral_ldap_settings_defaults(void)
 	test_assert(set.mailbox_refresh_msecs == 60*1000);
 	test_assert(set.mailbox_page_size == 500);
 	test_assert(set.mailbox_limit == 100000);
+	test_assert_strcmp(set.server_base, "dc=example,dc=org");
+	test_assert(set.server_scope == LDAP_SCOPE_SUBTREE);
+	test_assert_strcmp(set.server_filter, "(objectClass=imapServer)");
+	test_assert_strcmp(set.server_name_attribute, "cn");
+	test_assert_strcmp(set.server_state_attribute, "imapServerState");
+	test_assert_strcmp(set.server_home_attribute, "imapHomeServer");
+	test_assert(set.server_refresh_msecs == 60*1000);
+	test_assert(set.server_limit == 1000);
 
 	test_assert(array_count(&set.parsed_uris) == 1);
 	uri = array_front(&set.parsed_uris);
@@ -140,6 +148,28 @@ static void test_referral_ldap_settings_values(void)
 		{ "password_file", "/etc/dovecot/x", "expected both " },
 		{ "uris", "", P"uris is not set: expected ldap://" },
 		{ "uris", " , ", P"uris is not set: expected ldap://" },
+		{ "server_base", "ou=servers,dc=example,dc=org", NULL },
+		/* 50 */
+		{ "server_base", "servers", P"server_base=servers: expected a "
+		  "DN" },
+		{ "server_scope", "onelevel", NULL },
+		{ "server_scope", "sub", P"server_scope=sub: expected one of" },
+		{ "server_filter", "(objectClass=device)", NULL },
+		{ "server_filter", "(cn=%{user})", P"server_filter=" },
+		{ "server_name_attribute", "", P"server_name_attribute=: "
+		  "expected the name" },
+		{ "server_state_attribute", "a b",
+		  P"server_state_attribute=a b: expected the name" },
+		{ "server_home_attribute", "*",
+		  P"server_home_attribute=*: expected the name" },
+		{ "server_refresh", "1s", NULL },
+		{ "server_refresh", "999ms", P"server_refresh=999ms: expected "
+		  "a time" },
+		/* 60 */
+		{ "server_limit", "1", NULL },
+		{ "server_limit", "0", P"server_limit=0: expected" },
+		{ "server_limit", "1000001", P"server_limit=1000001: expected "
+		  "a number from 1 to 1000000" },
 	};
 	struct referral_ldap_settings set;
 	const char *error;
@@ -267,20 +297,23 @@ settings_set(struct referral_ldap_settings *set, const char *name,
 static void test_referral_ldap_settings_bases(void)
 {
 	static const struct {
-		const char *base, *home_base, *mailbox_base;
+		const char *base, *home_base, *mailbox_base, *server_base;
 		/* NULL = it is right */
 		const char *error;
 	} tests[] = {
-		{ "dc=a", "", "", NULL },
-		{ "dc=a", "dc=b", "", NULL },
-		{ "dc=a", "", "dc=b", NULL },
-		{ "", "dc=a", "dc=b", NULL },
-		{ "", "dc=a", "", P"base is not set" },
-		{ "", "", "dc=a", P"base is not set" },
-		{ "", "", "", P"base is not set" },
-		{ "x", "", "dc=a", P"base=x: expected a DN" },
-		{ "", "x", "dc=a", P"home_base=x: expected a DN" },
-		{ "dc=a", "", "x", P"mailbox_base=x: expected a DN" },
+		{ "dc=a", "", "", "", NULL },
+		{ "dc=a", "dc=b", "", "", NULL },
+		{ "dc=a", "", "dc=b", "", NULL },
+		{ "dc=a", "", "", "dc=b", NULL },
+		{ "", "dc=a", "dc=b", "dc=c", NULL },
+		{ "", "dc=a", "dc=b", "", P"base is not set" },
+		{ "", "dc=a", "", "dc=b", P"base is not set" },
+		{ "", "", "dc=a", "dc=b", P"base is not set" },
+		{ "", "", "", "", P"base is not set" },
+		{ "x", "", "dc=a", "", P"base=x: expected a DN" },
+		{ "", "x", "dc=a", "", P"home_base=x: expected a DN" },
+		{ "dc=a", "", "x", "", P"mailbox_base=x: expected a DN" },
+		{ "dc=a", "", "", "x", P"server_base=x: expected a DN" },
 	};
 	struct referral_ldap_settings set;
 	pool_t pool = pool_datastack_create();
@@ -300,6 +333,8 @@ static void test_referral_ldap_settings_bases(void)
 		    settings_set(&set, P"home_base", tests[i].home_base,
 				 &error) &&
 		    settings_set(&set, P"mailbox_base", tests[i].mailbox_base,
+				 &error) &&
+		    settings_set(&set, P"server_base", tests[i].server_base,
 				 &error))
 			ret = referral_ldap_settings_check(&set, pool, &error);
 		test_assert_idx(ret == (tests[i].error == NULL ? 0 : -1), i);
@@ -314,6 +349,9 @@ static void test_referral_ldap_settings_bases(void)
 		test_assert_strcmp_idx(set.mailbox_base,
 			*tests[i].mailbox_base == '\0' ? tests[i].base :
 			tests[i].mailbox_base, i);
+		test_assert_strcmp_idx(set.server_base,
+			*tests[i].server_base == '\0' ? tests[i].base :
+			tests[i].server_base, i);
 	}
 	test_end();
 }
@@ -341,7 +379,8 @@ static void test_referral_ldap_settings_bind(void)
 static void test_referral_ldap_settings_conf(void)
 {
 	static const char *const examples[] = {
-		P"uris", P"base", P"home_base", P"mailbox_base", NULL
+		P"uris", P"base", P"home_base", P"mailbox_base", P"server_base",
+		NULL
 	};
 
 	test_begin("referral ldap settings: example configuration");

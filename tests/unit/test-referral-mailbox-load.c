@@ -1,81 +1,17 @@
 /* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
 
 #include "lib.h"
-#include "ioloop.h"
 #include "str.h"
-#include "referral-ldap-settings.h"
 #include "referral-ldap-connection.h"
 #include "referral-mailbox-load.h"
 #include "referral-mailbox-map.h"
-#include "referral-value-log.h"
-#include "unit-ldap.h"
-
-struct test_loader {
-	struct ioloop *ioloop;
-	pool_t pool;
-	struct event *event;
-	struct fake_ldap *server;
-	struct referral_ldap_connection *conn;
-	struct referral_value_log *log;
-	struct referral_loader *loader;
-
-	/* What the callback got */
-	unsigned int callback_count;
-	struct referral_map *map;
-	char *error;
-};
+#include "unit-loader.h"
 
 static void
-test_loader_callback(struct referral_map *map, const char *error,
-		     struct test_loader *test)
-{
-	test_assert((map == NULL) == (error != NULL));
-	test->callback_count++;
-	referral_map_unref(&test->map);
-	test->map = map;
-	i_free(test->error);
-	test->error = i_strdup(error);
-}
-
-static void
-test_loader_begin(struct test_loader *test, const char *page_size,
+test_loader_begin(struct unit_loader *test, const char *page_size,
 		  const char *limit)
 {
-	struct referral_ldap_settings *set;
-	struct referral_load load;
-
-	i_zero(test);
-	test->ioloop = io_loop_create();
-	test->pool = pool_alloconly_create("test loader", 1024);
-	test->server = fake_ldap_init("ldap");
-	test->event = event_create(NULL);
-	set = unit_ldap_settings(test->pool, "uris", test->server->uri,
-				 "mailbox_page_size", page_size,
-				 "mailbox_limit", limit,
-				 "default_port", "10143",
-				 "timeout", "20s", NULL);
-	test->conn = referral_ldap_connection_init(set, unit_dir(),
-						   test->event);
-	test->log = referral_value_log_init(test->event);
-	referral_mailbox_load_get(set, &load);
-	test->loader = referral_loader_init(test->conn, set, &load, test->log,
-					    test_loader_callback, test);
-}
-
-static void test_loader_end(struct test_loader *test)
-{
-	if (test->conn != NULL)
-		referral_ldap_connection_deinit(&test->conn);
-	referral_loader_deinit(&test->loader);
-	test_assert(test->loader == NULL);
-	referral_value_log_deinit(&test->log);
-	referral_map_unref(&test->map);
-	i_free(test->error);
-	event_unref(&test->event);
-	fake_ldap_deinit(&test->server);
-	/* logs leaks, which are errors */
-	io_loop_destroy(&test->ioloop);
-	pool_unref(&test->pool);
+	unit_loader_begin(test, referral_mailbox_load_get, page_size, limit);
 }
 
 /* "<name>=<value>; ..." with "-" for broken */
@@ -204,7 +140,7 @@ static void test_referral_mailbox_load_entry(void)
 		      NAME("y"), END } },
 		  "x=-", "labeledURI='imap://a/x;UIDVALIDITY=1': " },
 	};
-	struct test_loader test;
+	struct unit_loader test;
 	unsigned int i;
 
 	test_begin("referral mailbox load: entries");
@@ -225,14 +161,14 @@ static void test_referral_mailbox_load_entry(void)
 					       tests[i].map, i);
 		}
 		test_expect_no_more_errors();
-		test_loader_end(&test);
+		unit_loader_end(&test);
 	} T_END;
 	test_end();
 }
 
 static void test_referral_mailbox_load_request(void)
 {
-	struct test_loader test;
+	struct unit_loader test;
 	struct fake_ldap_request *request;
 
 	test_begin("referral mailbox load: request");
@@ -257,7 +193,7 @@ static void test_referral_mailbox_load_request(void)
 	test_assert(test.map != NULL &&
 		    referral_map_count(test.map) == 0);
 	test_assert(test.server->search_count == 1);
-	test_loader_end(&test);
+	unit_loader_end(&test);
 	test_end();
 }
 
@@ -303,7 +239,7 @@ static void test_referral_mailbox_load_pages(void)
 		{ 100, "1", 100 },
 		{ 95, "7", 14 },
 	};
-	struct test_loader test;
+	struct unit_loader test;
 	const char *value;
 	unsigned int i, j;
 
@@ -325,14 +261,14 @@ static void test_referral_mailbox_load_pages(void)
 				t_strdup_printf("Shared/%u", j),
 				&value) == 1, j);
 		}
-		test_loader_end(&test);
+		unit_loader_end(&test);
 	} T_END;
 	test_end();
 }
 
 static void test_referral_mailbox_load_limit(void)
 {
-	struct test_loader test;
+	struct unit_loader test;
 	unsigned int count;
 
 	test_begin("referral mailbox load: limit");
@@ -351,14 +287,14 @@ static void test_referral_mailbox_load_limit(void)
 				       "referral_ldap_mailbox_limit") != NULL,
 				count);
 		}
-		test_loader_end(&test);
+		unit_loader_end(&test);
 	}
 	test_end();
 }
 
 static void test_referral_mailbox_load_fails(void)
 {
-	struct test_loader test;
+	struct unit_loader test;
 	unsigned int count = 10;
 
 	test_begin("referral mailbox load: failures");
@@ -401,14 +337,14 @@ static void test_referral_mailbox_load_fails(void)
 	unit_wait(test.callback_count == 4);
 	test_assert(test.map != NULL &&
 		    referral_map_count(test.map) == 10);
-	test_loader_end(&test);
+	unit_loader_end(&test);
 	test_end();
 }
 
 /* Each load makes a new map: who still has the old one keeps it. */
 static void test_referral_mailbox_load_reload(void)
 {
-	struct test_loader test;
+	struct unit_loader test;
 	struct referral_map *old_map;
 	unsigned int count = 3;
 
@@ -427,7 +363,7 @@ static void test_referral_mailbox_load_reload(void)
 	test_assert(referral_map_count(test.map) == 2);
 	test_assert(referral_map_count(old_map) == 3);
 	referral_map_unref(&old_map);
-	test_loader_end(&test);
+	unit_loader_end(&test);
 	test_end();
 }
 
@@ -437,7 +373,7 @@ static void test_referral_mailbox_load_log_once(void)
 	static const struct fake_ldap_entry entry = {
 		"cn=x,dc=test", { HOST("h_1"), NAME("x"), END }
 	};
-	struct test_loader test;
+	struct unit_loader test;
 	unsigned int i;
 
 	test_begin("referral mailbox load: bad values are logged once");
@@ -453,13 +389,13 @@ static void test_referral_mailbox_load_log_once(void)
 		unit_wait(test.callback_count == i + 1);
 		test_expect_no_more_errors();
 	}
-	test_loader_end(&test);
+	unit_loader_end(&test);
 	test_end();
 }
 
-static void test_referral_loader_deinit(void)
+static void test_referral_mailbox_load_deinit(void)
 {
-	struct test_loader test;
+	struct unit_loader test;
 
 	test_begin("referral mailbox load: deinit while loading");
 	test_loader_begin(&test, "3", "100");
@@ -470,7 +406,7 @@ static void test_referral_loader_deinit(void)
 	referral_ldap_connection_deinit(&test.conn);
 	test_assert(test.callback_count == 1);
 	test_assert(test.map == NULL && test.error != NULL);
-	test_loader_end(&test);
+	unit_loader_end(&test);
 	test_end();
 }
 
@@ -484,7 +420,7 @@ int main(void)
 		test_referral_mailbox_load_fails,
 		test_referral_mailbox_load_reload,
 		test_referral_mailbox_load_log_once,
-		test_referral_loader_deinit,
+		test_referral_mailbox_load_deinit,
 		NULL
 	};
 	return unit_run(test_functions);
