@@ -2,38 +2,10 @@
 
 #include "lib.h"
 #include "str.h"
+#include "referral-template.h"
 #include "referral-ldap-template.h"
 
 #include <ldap.h>
-
-static const char *
-variable_value(const char *name, const char *user)
-{
-	const char *p = strchr(user, '@');
-
-	if (strcmp(name, "user") == 0)
-		return user;
-	if (strcmp(name, "username") == 0)
-		return t_strcut(user, '@');
-	if (strcmp(name, "domain") == 0)
-		return p == NULL ? "" : p + 1;
-	return NULL;
-}
-
-/* Take what begins at a '%': returns the end of it, or NULL if it is neither
-   %% nor %{name}. name_r is NULL for %%. */
-static const char *variable_parse(const char *p, const char **name_r)
-{
-	const char *end;
-
-	*name_r = NULL;
-	if (p[1] == '%')
-		return p + 2;
-	if (p[1] != '{' || (end = strchr(p, '}')) == NULL)
-		return NULL;
-	*name_r = t_strdup_until(p + 2, end);
-	return end + 1;
-}
 
 static void append_escaped(string_t *str, const char *value)
 {
@@ -52,20 +24,8 @@ static void append_escaped(string_t *str, const char *value)
 const char *referral_ldap_template_expand(const char *filter, const char *user)
 {
 	string_t *str = t_str_new(256);
-	const char *name;
 
-	while (*filter != '\0') {
-		if (*filter != '%') {
-			str_append_c(str, *filter++);
-			continue;
-		}
-		filter = variable_parse(filter, &name);
-		i_assert(filter != NULL);
-		if (name == NULL)
-			str_append_c(str, '%');
-		else
-			append_escaped(str, variable_value(name, user));
-	}
+	referral_template_expand(str, filter, user, append_escaped);
 	return str_c(str);
 }
 
@@ -89,8 +49,8 @@ static bool parentheses_match(const char *filter)
 int referral_ldap_template_check(const char *setting, const char *filter,
 				 bool need_user, const char **error_r)
 {
-	const char *p, *name;
-	bool have_user = FALSE;
+	const char *expected;
+	bool has_user, has_variables;
 
 	if (!parentheses_match(filter)) {
 		*error_r = t_strdup_printf("%s=%s: expected one LDAP filter in "
@@ -98,22 +58,15 @@ int referral_ldap_template_check(const char *setting, const char *filter,
 			setting, filter, need_user ? "%{user}" : "*");
 		return -1;
 	}
-	for (p = filter; (p = strchr(p, '%')) != NULL; ) {
-		p = variable_parse(p, &name);
-		if (p != NULL && name == NULL)
-			continue;
-		if (p == NULL || !need_user ||
-		    variable_value(name, "") == NULL) {
-			*error_r = t_strdup_printf("%s=%s: expected %s",
-				setting, filter, need_user ?
-				"%{user}, %{username}, %{domain} or %% "
-				"where a % is" : "%% where a % is");
-			return -1;
-		}
-		if (strcmp(name, "domain") != 0)
-			have_user = TRUE;
+	expected = referral_template_error(filter, &has_user, &has_variables);
+	if (!need_user && (expected != NULL || has_variables))
+		expected = "%% where a % is";
+	if (expected != NULL) {
+		*error_r = t_strdup_printf("%s=%s: expected %s", setting,
+					   filter, expected);
+		return -1;
 	}
-	if (need_user && !have_user) {
+	if (need_user && !has_user) {
 		*error_r = t_strdup_printf("%s=%s: expected %%{user} or "
 			"%%{username} in it: it would find the same entry for "
 			"everybody", setting, filter);

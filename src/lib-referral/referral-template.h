@@ -1,0 +1,23 @@
+#ifndef REFERRAL_TEMPLATE_H
+#define REFERRAL_TEMPLATE_H
+
+/* Texts with variables in them: %{user} is a login name, %{username} and
+   %{domain} its parts before and after the first @, %% a %. They are the same
+   with all versions of Dovecot. */
+
+/* Append a variable's value, escaped for where it goes to. */
+typedef void referral_template_append_t(string_t *str, const char *value);
+
+/* Append the text with its variables expanded; it must have been checked. NULL
+   appends values as they are. */
+void referral_template_expand(string_t *str, const char *template,
+			      const char *user,
+			      referral_template_append_t *append) ATTR_NULL(4);
+
+/* Returns NULL if all variables are known, else what was expected. The
+   others say whether %{user} or %{username} is among them, and whether there
+   is any. */
+const char *referral_template_error(const char *template, bool *has_user_r,
+				    bool *has_variables_r);
+
+#endif
