@@ -13,6 +13,35 @@ int referral_answer_parse(pool_t pool, const char *value,
 			  ARRAY_TYPE(referral_url) *urls_r,
 			  const char **error_r);
 
+/* How a user's entry wants a login at another server than the home to be
+   answered. */
+enum referral_answer_login {
+	/* As imap_referral_login says. */
+	REFERRAL_ANSWER_LOGIN_DEFAULT = 0,
+	REFERRAL_ANSWER_LOGIN_REFER,
+	REFERRAL_ANSWER_LOGIN_OFFER,
+};
+/* The same for the value of a user's home, which may begin with the word
+   "refer" or "offer". */
+int referral_answer_parse_home(pool_t pool, const char *value,
+			       enum referral_answer_login *login_r,
+			       ARRAY_TYPE(referral_url) *urls_r,
+			       const char **error_r);
+
+enum referral_server_state {
+	/* New connections are refused, the others work on. */
+	REFERRAL_SERVER_STATE_DRAIN,
+	/* Logins are refused, too. */
+	REFERRAL_SERVER_STATE_DOWN,
+};
+/* The same for the value of a server that is out of service: the word "drain"
+   or "down", and the URLs of the servers to go to in its place, of which there
+   may be none. */
+int referral_answer_parse_server(pool_t pool, const char *value,
+				 enum referral_server_state *state_r,
+				 ARRAY_TYPE(referral_url) *urls_r,
+				 const char **error_r);
+
 /* Returns the URL to refer to, or NULL if one of them is this server: then it
    is local, whatever else there is. */
 const struct referral_url *
@@ -20,5 +49,11 @@ referral_answer_choose(const ARRAY_TYPE(referral_url) *urls,
 		       const struct referral_self *self,
 		       const struct ip_addr *local_ip, in_port_t local_port)
 	ATTR_NULL(3);
+/* Returns the first URL that is not this server, or NULL if there is none. */
+const struct referral_url *
+referral_answer_choose_other(const ARRAY_TYPE(referral_url) *urls,
+			     const struct referral_self *self,
+			     const struct ip_addr *local_ip,
+			     in_port_t local_port) ATTR_NULL(3);
 
 #endif
