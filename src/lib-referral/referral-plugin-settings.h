@@ -9,6 +9,9 @@
    user is a guest: the URL of the home server. Without the prefix of our
    settings, because Dovecot takes userdb fields for settings, too. */
 #define REFERRAL_USERDB_FIELD_HOME "referral_home"
+/* Beside it: the login's tagged OK refers to the home server, where the user
+   has this login name. */
+#define REFERRAL_USERDB_FIELD_OFFER "referral_offer"
 
 enum referral_no_home {
 	REFERRAL_NO_HOME_LOCAL = 0,
@@ -18,6 +21,24 @@ enum referral_no_home {
 enum referral_guests {
 	REFERRAL_GUESTS_NO = 0,
 	REFERRAL_GUESTS_AUTO,
+};
+
+enum referral_login {
+	REFERRAL_LOGIN_REFER = 0,
+	REFERRAL_LOGIN_OFFER,
+};
+
+enum referral_fallback {
+	REFERRAL_FALLBACK_NONE = 0,
+	REFERRAL_FALLBACK_PROXY,
+};
+
+enum referral_proxy_tls {
+	REFERRAL_PROXY_TLS_NO = 0,
+	REFERRAL_PROXY_TLS_STARTTLS,
+	REFERRAL_PROXY_TLS_STARTTLS_ANY_CERT,
+	REFERRAL_PROXY_TLS_TLS,
+	REFERRAL_PROXY_TLS_TLS_ANY_CERT,
 };
 
 enum referral_urls {
@@ -38,7 +59,16 @@ struct referral_plugin_settings {
 	unsigned int timeout_msecs;
 	unsigned int no_home; /* enum referral_no_home */
 	unsigned int guests; /* enum referral_guests */
+	unsigned int login; /* enum referral_login */
 	unsigned int login_address; /* boolean */
+	const char *login_user;
+	unsigned int login_bye; /* boolean */
+	unsigned int masters; /* boolean */
+	unsigned int fallback; /* enum referral_fallback */
+	const char *followers;
+	unsigned int proxy_tls; /* enum referral_proxy_tls */
+	/* 0 = the home server's */
+	unsigned int proxy_port;
 	const char *mailboxes;
 	unsigned int owners; /* boolean */
 	unsigned int urls; /* enum referral_urls */
