@@ -34,8 +34,10 @@ struct setting_parser_info referral_ldap_setting_parser_info = {
 
 void referral_ldap_setting_parser_info_init(void)
 {
+	static const char *const no_filters[] = { NULL };
+
 	referral_settings_tables_fill(&referral_ldap_tables,
-				      referral_ldap_setting_defs, NULL);
+				      referral_ldap_setting_defs, no_filters);
 }
 
 int referral_ldap_settings_get(struct event *event, pool_t pool,

@@ -47,7 +47,7 @@ int referral_settings_convert(const struct referral_raw_settings *raw,
 
 void referral_settings_tables_fill(struct referral_settings_tables *tables,
 				   const struct referral_setting *settings,
-				   const char *filter_name)
+				   const char *const *filter_names)
 {
 	struct setting_define *define = tables->defines;
 	unsigned int i;
@@ -55,10 +55,9 @@ void referral_settings_tables_fill(struct referral_settings_tables *tables,
 	if (define->key != NULL)
 		return;
 
-	if (filter_name != NULL) {
+	for (; *filter_names != NULL; filter_names++, define++) {
 		define->type = SET_FILTER_NAME;
-		define->key = filter_name;
-		define++;
+		define->key = *filter_names;
 	}
 	for (i = 0; settings[i].name != NULL; i++, define++) {
 		i_assert(i < REFERRAL_SETTINGS_MAX_COUNT);
@@ -73,10 +72,16 @@ void referral_settings_tables_fill(struct referral_settings_tables *tables,
 
 void imap_referral_setting_parser_info_init(void)
 {
-	/* imap_referral { dict name { .. } } is how processes get answers */
+	/* imap_referral { dict name { .. } } is how processes get answers, and
+	   imap_login_referral { .. } how those do that are locked up in a
+	   folder of their own. */
+	static const char *const filter_names[] = {
+		"imap_referral", "imap_login_referral", NULL
+	};
+
 	referral_settings_tables_fill(&imap_referral_tables,
 				      referral_plugin_setting_defs,
-				      "imap_referral");
+				      filter_names);
 }
 
 int referral_settings_get(struct event *event,

@@ -20,8 +20,8 @@ struct referral_raw_settings {
 
 /* What a setting_parser_info points to. */
 struct referral_settings_tables {
-	/* a filter's name, the settings, the end */
-	struct setting_define defines[REFERRAL_SETTINGS_MAX_COUNT + 2];
+	/* the filters' names, the settings, the end */
+	struct setting_define defines[REFERRAL_SETTINGS_MAX_COUNT + 3];
 	struct referral_raw_settings defaults;
 };
 
@@ -30,15 +30,17 @@ extern struct setting_parser_info imap_referral_setting_parser_info;
 /* To be called before the info is used. */
 void imap_referral_setting_parser_info_init(void);
 
-/* Does nothing the second time. */
+/* Does nothing the second time. There are two filters at most, and NULL behind
+   them. */
 void referral_settings_tables_fill(struct referral_settings_tables *tables,
 				   const struct referral_setting *settings,
-				   const char *filter_name) ATTR_NULL(3);
+				   const char *const *filter_names);
 /* Returns 0, or -1 with error_r, which says what is expected. */
 int referral_settings_convert(const struct referral_raw_settings *raw,
 			      const struct referral_setting *settings,
 			      pool_t pool, void *set, const char **error_r);
-/* Get settings, with strings copied to the pool. Returns 0, or -1 with error_r, which says what is expected. */
+/* Get settings, with strings copied to the pool. Returns 0, or -1 with error_r,
+   which says what is expected. */
 int referral_settings_get(struct event *event,
 			  const struct setting_parser_info *info,
 			  const struct referral_setting *settings,

@@ -20,10 +20,10 @@ referral_lookup_callback_t(const struct referral_lookup_result *result,
 			   void *context);
 
 /* The dict is opened by the first lookup. The dict drivers have to be
-   registered by then. */
+   registered by then. base_dir is as for referral_dict_open(). */
 struct referral_client *
 referral_client_init(const char *base_dir, unsigned int timeout_msecs,
-		     struct event *event_parent);
+		     struct event *event_parent) ATTR_NULL(1, 3);
 /* Lookups in flight fail: their callbacks are called. */
 void referral_client_deinit(struct referral_client **client);
 

@@ -46,6 +46,26 @@ const char *referral_response_no_visitors(const struct referral_url *server)
 			   server->host, ".", NULL);
 }
 
+const char *referral_response_login_text(const struct referral_url *server)
+{
+	return t_strdup_printf("Use IMAP server %s for this account.",
+			       server->host);
+}
+
+const char *referral_response_closed(const struct referral_url *server)
+{
+	string_t *str;
+
+	if (server == NULL)
+		return "[UNAVAILABLE] This server is closed. Try again later.";
+	str = t_str_new(128);
+	str_append(str, REFERRAL_RESPONSE_CODE);
+	referral_url_append(str, server, NULL);
+	str_printfa(str, "] This server is closed. Use IMAP server %s.",
+		    server->host);
+	return str_c(str);
+}
+
 bool referral_response_is(const char *text)
 {
 	return str_begins_with(text, REFERRAL_RESPONSE_CODE) ||

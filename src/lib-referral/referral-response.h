@@ -26,6 +26,14 @@ const char *referral_response_rename(const struct referral_url *old_url,
 	"[NOPERM] This folder is on IMAP server "
 const char *referral_response_no_visitors(const struct referral_url *server);
 
+/* Of a login at another server than the home (RFC 2221 section 4.1): only the
+   sentence. */
+const char *referral_response_login_text(const struct referral_url *server);
+/* Of an untagged BYE, without "* BYE ": everybody is sent to the server (RFC
+   2221 section 4.2); NULL says that there is none. */
+const char *referral_response_closed(const struct referral_url *server)
+	ATTR_NULL(1);
+
 /* The text of the tagged NO for when the directory cannot be asked, with the
    UNAVAILABLE response code (RFC 9051 section 7.1). */
 #define REFERRAL_RESPONSE_UNAVAILABLE \
