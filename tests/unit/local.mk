@@ -14,6 +14,7 @@ check_PROGRAMS = \
 	tests/unit/test-imap-referral-output \
 	tests/unit/test-referral-answer \
 	tests/unit/test-referral-directory \
+	tests/unit/test-referral-followers \
 	tests/unit/test-referral-home-cache \
 	tests/unit/test-referral-iterate \
 	tests/unit/test-referral-key \

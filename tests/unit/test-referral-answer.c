@@ -145,12 +145,134 @@ static void test_referral_answer_choose(void)
 	test_end();
 }
 
+static void test_referral_answer_parse_home(void)
+{
+	static const struct {
+		const char *value;
+		enum referral_answer_login login;
+		/* NULL: failure */
+		const char *urls;
+	} tests[] = {
+		{ "imap://h/", REFERRAL_ANSWER_LOGIN_DEFAULT, "imap://h/" },
+		{ "offer imap://h/", REFERRAL_ANSWER_LOGIN_OFFER,
+		  "imap://h/" },
+		{ "refer imap://h/ imap://g/", REFERRAL_ANSWER_LOGIN_REFER,
+		  "imap://h/ imap://g/" },
+		{ " offer  imap://h/ ", REFERRAL_ANSWER_LOGIN_OFFER,
+		  "imap://h/" },
+		{ "imap://h/ offer", REFERRAL_ANSWER_LOGIN_DEFAULT,
+		  "imap://h/" },
+		{ "offers imap://h/", REFERRAL_ANSWER_LOGIN_DEFAULT,
+		  "imap://h/" },
+		{ "offer", REFERRAL_ANSWER_LOGIN_OFFER, NULL },
+		{ "", REFERRAL_ANSWER_LOGIN_DEFAULT, NULL },
+	};
+	ARRAY_TYPE(referral_url) urls;
+	enum referral_answer_login login;
+	const char *error;
+	unsigned int i;
+	int ret;
+
+	test_begin("referral answer: parse home");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		error = NULL;
+		ret = referral_answer_parse_home(pool_datastack_create(),
+						 tests[i].value, &login, &urls,
+						 &error);
+		test_assert_idx(ret == (tests[i].urls == NULL ? -1 : 0), i);
+		test_assert_idx((ret < 0) == (error != NULL), i);
+		test_assert_idx(login == tests[i].login, i);
+		if (ret == 0) {
+			test_assert_strcmp_idx(urls_join(&urls),
+					       tests[i].urls, i);
+		}
+	}
+	test_end();
+}
+
+static void test_referral_answer_parse_server(void)
+{
+	static const struct {
+		const char *value;
+		enum referral_server_state state;
+		/* NULL: failure */
+		const char *urls;
+	} tests[] = {
+		{ "drain imap://h/", REFERRAL_SERVER_STATE_DRAIN, "imap://h/" },
+		{ "down imap://h/ imap://g:1143/", REFERRAL_SERVER_STATE_DOWN,
+		  "imap://h/ imap://g:1143/" },
+		{ "drain", REFERRAL_SERVER_STATE_DRAIN, "" },
+		{ "down junk", REFERRAL_SERVER_STATE_DOWN, "" },
+		{ "imap://h/", REFERRAL_SERVER_STATE_DOWN, NULL },
+		{ "DOWN imap://h/", REFERRAL_SERVER_STATE_DOWN, NULL },
+		{ "active", REFERRAL_SERVER_STATE_DOWN, NULL },
+		{ "", REFERRAL_SERVER_STATE_DOWN, NULL },
+	};
+	ARRAY_TYPE(referral_url) urls;
+	enum referral_server_state state;
+	const char *error;
+	unsigned int i;
+	int ret;
+
+	test_begin("referral answer: parse server");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		error = NULL;
+		ret = referral_answer_parse_server(pool_datastack_create(),
+						   tests[i].value, &state,
+						   &urls, &error);
+		test_assert_idx(ret == (tests[i].urls == NULL ? -1 : 0), i);
+		test_assert_idx((ret < 0) == (error != NULL), i);
+		if (ret == 0) {
+			test_assert_idx(state == tests[i].state, i);
+			test_assert_strcmp_idx(urls_join(&urls),
+					       tests[i].urls, i);
+		}
+	}
+	test_end();
+}
+
+static void test_referral_answer_choose_other(void)
+{
+	static const struct {
+		const char *urls, *chosen;
+	} tests[] = {
+		{ "imap://a/ imap://b/", "imap://a/" },
+		{ "imap://self/ imap://b/", "imap://b/" },
+		{ "imap://self/ imap://192.0.2.1/", NULL },
+		{ "", NULL },
+	};
+	ARRAY_TYPE(referral_url) urls;
+	const struct referral_url *url;
+	struct referral_self *self;
+	struct ip_addr ip;
+	const char *error;
+	unsigned int i;
+
+	test_begin("referral answer: choose another");
+	test_assert(referral_self_init(pool_datastack_create(), "self", "",
+				       &self, &error) == 0);
+	test_assert(net_addr2ip("192.0.2.1", &ip) == 0);
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		if (referral_answer_parse(pool_datastack_create(),
+					  tests[i].urls, &urls, &error) < 0)
+			test_assert_idx(array_count(&urls) == 0, i);
+		url = referral_answer_choose_other(&urls, self, &ip, 143);
+		test_assert_strcmp_idx(url == NULL ? NULL :
+				       referral_url_create(url, NULL),
+				       tests[i].chosen, i);
+	}
+	test_end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
 		test_referral_answer_parse,
 		test_referral_answer_parse_many,
 		test_referral_answer_choose,
+		test_referral_answer_parse_home,
+		test_referral_answer_parse_server,
+		test_referral_answer_choose_other,
 		NULL
 	};
 	return unit_run(test_functions);

@@ -19,7 +19,15 @@ static void test_referral_plugin_settings_defaults(void)
 	test_assert(set.timeout_msecs == 2500);
 	test_assert(set.no_home == REFERRAL_NO_HOME_LOCAL);
 	test_assert(set.guests == REFERRAL_GUESTS_NO);
+	test_assert(set.login == REFERRAL_LOGIN_REFER);
 	test_assert(set.login_address == 0);
+	test_assert_strcmp(set.login_user, "%{user}");
+	test_assert(set.login_bye == 0);
+	test_assert(set.masters == 0);
+	test_assert(set.fallback == REFERRAL_FALLBACK_NONE);
+	test_assert_strcmp(set.followers, "");
+	test_assert(set.proxy_tls == REFERRAL_PROXY_TLS_STARTTLS);
+	test_assert(set.proxy_port == 0);
 	test_assert_strcmp(set.mailboxes, "");
 	test_assert(set.owners == 1);
 	test_assert(set.urls == REFERRAL_URLS_FIRST);
@@ -44,6 +52,28 @@ static void test_referral_plugin_settings_set(void)
 		{ "imap_referral_guests", "no", 0 },
 		{ "imap_referral_login_address", "no", 0 },
 		{ "imap_referral_login_address", "yes", 0 },
+		{ "imap_referral_login", "refer", 0 },
+		{ "imap_referral_login", "offer", 0 },
+		{ "imap_referral_login", "proxy", -1 },
+		{ "imap_referral_login_user", "%{username}", 0 },
+		{ "imap_referral_login_user", "%{user}%%x", 0 },
+		{ "imap_referral_login_user", "", -1 },
+		{ "imap_referral_login_user", "%u", -1 },
+		{ "imap_referral_login_user", "%{usr}", -1 },
+		{ "imap_referral_login_user", "%", -1 },
+		{ "imap_referral_login_bye", "yes", 0 },
+		{ "imap_referral_login_bye", "1", -1 },
+		{ "imap_referral_masters", "yes", 0 },
+		{ "imap_referral_masters", "all", -1 },
+		{ "imap_referral_fallback", "proxy", 0 },
+		{ "imap_referral_fallback", "none", 0 },
+		{ "imap_referral_fallback", "yes", -1 },
+		{ "imap_referral_followers", "port=143, id.name=a*", 0 },
+		{ "imap_referral_followers", "alpine", -1 },
+		{ "imap_referral_proxy_tls", "tls-any-cert", 0 },
+		{ "imap_referral_proxy_tls", "yes", -1 },
+		{ "imap_referral_proxy_port", "993", 0 },
+		{ "imap_referral_proxy_port", "65536", -1 },
 		{ "imap_referral_mailboxes", "Lists/*", 0 },
 		{ "imap_referral_owners", "yes", 0 },
 		{ "imap_referral_owners", "no", 0 },
@@ -153,6 +183,10 @@ static void test_referral_plugin_settings_defs(void)
 		pool_datastack_create(), &set, "imap_referral_login_address",
 		"yes", &error) == 0);
 	test_assert(set.login_address == 1);
+	test_assert(referral_settings_set(referral_plugin_setting_defs,
+		pool_datastack_create(), &set, "imap_referral_proxy_tls",
+		"starttls-any-cert", &error) == 0);
+	test_assert(set.proxy_tls == REFERRAL_PROXY_TLS_STARTTLS_ANY_CERT);
 	for (def = referral_plugin_setting_defs; def->name != NULL; def++) {
 		test_assert(str_begins_with(def->name,
 				       REFERRAL_PLUGIN_SETTINGS_PREFIX));

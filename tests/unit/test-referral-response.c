@@ -158,6 +158,39 @@ static void test_referral_response_unavailable(void)
 	test_end();
 }
 
+static void test_referral_response_login(void)
+{
+	static const struct {
+		const char *server, *text, *closed;
+	} tests[] = {
+		{ "imap2.example.org",
+		  "Use IMAP server imap2.example.org for this account.",
+		  "[REFERRAL imap://imap2.example.org/] This server is closed. "
+		  "Use IMAP server imap2.example.org." },
+		{ "[2001:db8::1]:1143",
+		  "Use IMAP server 2001:db8::1 for this account.",
+		  "[REFERRAL imap://[2001:db8::1]:1143/] This server is "
+		  "closed. Use IMAP server 2001:db8::1." },
+	};
+	struct referral_url server;
+	const char *error;
+	unsigned int i;
+
+	test_begin("referral response: login");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_idx(referral_url_parse_server(
+			pool_datastack_create(), tests[i].server, 143, &server,
+			&error) == 0, i);
+		test_assert_strcmp_idx(referral_response_login_text(&server),
+				       tests[i].text, i);
+		test_assert_strcmp_idx(referral_response_closed(&server),
+				       tests[i].closed, i);
+	}
+	test_assert_strcmp(referral_response_closed(NULL),
+		"[UNAVAILABLE] This server is closed. Try again later.");
+	test_end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
@@ -167,6 +200,7 @@ int main(void)
 		test_referral_response_several,
 		test_referral_response_is,
 		test_referral_response_unavailable,
+		test_referral_response_login,
 		NULL
 	};
 	return unit_run(test_functions);

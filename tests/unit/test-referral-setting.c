@@ -76,7 +76,7 @@ static void test_referral_settings_set(void)
 		{ "test_count", "65535", { "nobody", 65535, 2000, 1, 0, NULL } },
 		{ "test_any", "0", { "nobody", 5, 2000, 1, 0, NULL } },
 		{ "test_any", "4294967295", { "nobody", 5, 2000, 1,
-		  UINT_MAX, 0, NULL } },
+		  UINT_MAX, NULL } },
 		{ "test_wait", "100ms", { "nobody", 5, 100, 1, 0, NULL } },
 		{ "test_wait", "2500ms", { "nobody", 5, 2500, 1, 0, NULL } },
 		{ "test_wait", "3s", { "nobody", 5, 3000, 1, 0, NULL } },
