@@ -155,13 +155,15 @@ class Sandbox:
         host, port = self.address(number)
         return host if port == 143 else f"{host}:{port}"
 
-    def imap(self, number: int = 1, tls: bool = False) -> Imap:
+    def imap(self, number: int = 1, tls: bool = False,
+             port: int | None = None) -> Imap:
         context = None
         if tls:
             context = ssl.create_default_context(cafile=self.env["TLS_CA"])
             # The certificate's names are not what is tested here.
             context.check_hostname = False
-        return Imap(*self.address(number, tls), context)
+        host, usual_port = self.address(number, tls)
+        return Imap(host, port or usual_port, context)
 
     def session(self, user: str, number: int = 1) -> Imap:
         """A connection on which the user has logged in."""

@@ -79,14 +79,16 @@ class Imap:
 
     def __init__(self, host: str, port: int,
                  tls: ssl.SSLContext | None = None,
-                 deadline: float = DEADLINE_SECS) -> None:
+                 deadline: float = DEADLINE_SECS, source: str = "",
+                 server_name: str | None = None) -> None:
         # A source address for each connection: failed logins of one test
         # must not slow down the next one (auth penalty by address).
         number = next(_source_numbers)
-        source = f"127.20.{number // 250}.{number % 250 + 1}"
+        source = source or f"127.20.{number // 250}.{number % 250 + 1}"
         sock = socket.create_connection((host, port), deadline,
                                         source_address=(source, 0))
-        self.sock = tls.wrap_socket(sock) if tls else sock
+        self.sock = tls.wrap_socket(sock, server_hostname=server_name) \
+            if tls else sock
         self.received = b""
         self._buffer = b""
         self._tags = itertools.count(1)
