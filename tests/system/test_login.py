@@ -7,6 +7,7 @@ import poplib
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,11 +21,11 @@ SKIP = "skip = unauthenticated"
 
 def expect_referral(reply: Reply, user: str, mechanism: str,
                     server: str) -> None:
-    wanted = f"NO [REFERRAL imap://{user};AUTH={mechanism}@{server}/] "
-    assert reply.tagged.startswith(wanted), reply
-    # What follows is for people: printable ASCII, and not empty.
-    text = reply.tagged.removeprefix(wanted)
-    assert text and text.isascii() and text.isprintable()
+    host = server.rpartition(":")[0] if server[-1].isdigit() and \
+        ":" in server else server
+    assert reply.tagged == (
+        f"NO [REFERRAL imap://{user};AUTH={mechanism}@{server}/] "
+        f"Use IMAP server {host.strip('[]')} for this account.")
 
 
 def expect_refused(client: Imap, reply: Reply) -> None:
@@ -98,6 +99,73 @@ def test_port_143_is_not_written(sandbox: Sandbox,
     server = "imap2.example.org"
     expect_referral(wait_for_referral(sandbox, "dave", server), "dave",
                     "PLAIN", server)
+
+
+def test_ipv6_address_without_a_port(sandbox: Sandbox,
+                                     directory: Directory) -> None:
+    directory.set_home("dave", "[2001:db8::1]:143")
+    expect_referral(wait_for_referral(sandbox, "dave", "[2001:db8::1]"),
+                    "dave", "PLAIN", "[2001:db8::1]")
+
+
+@pytest.fixture
+def users(config: Config) -> Iterator[Path]:
+    """imap1's passwd-file."""
+    path = config.dovecot.with_name("users")
+    before = path.read_text()
+    yield path
+    path.write_text(before)
+
+
+@pytest.mark.parametrize("template, name", [
+    (None, "dave%40example.org"),
+    ("%{username}", "dave"),
+    ("x-%{username}%%%{domain}", "x-dave%25example.org"),
+    ("%{domain} ] \"%{user}", "example.org%20%5d%20%22dave%40example.org"),
+])
+def test_name_at_the_home_server(sandbox: Sandbox, directory: Directory,
+                                 config: Config, users: Path,
+                                 template: str | None, name: str) -> None:
+    users.write_text(users.read_text()
+                     + "dave@example.org:{PLAIN}secret::::::\n")
+    directory.set_home("dave", sandbox.address(2)[0])
+    config.edit(referral={"imap_referral_login_user": template},
+                ldap={"referral_ldap_home_filter": "(mail=%{user})"})
+    expect_referral(sandbox.login("dave@example.org"), name, "PLAIN",
+                    sandbox.server(2))
+    with sandbox.imap() as client:
+        expect_refused(client, client.login("dave@example.org", "wrong"))
+
+
+@pytest.mark.parametrize("login", ["plain", "plain_initial", "login"])
+def test_bye_before_the_refusal(sandbox: Sandbox, config: Config,
+                                login: str) -> None:
+    """imap_referral_login_bye: nothing is left to ask a password for."""
+    config.edit(referral={"imap_referral_login_bye": "yes"})
+    with sandbox.imap() as client:
+        reply = getattr(client, login)("bob", sandbox.password)
+        expect_referral(reply, "bob", "PLAIN", sandbox.server(2))
+        assert reply.untagged == [
+            f"* BYE [REFERRAL imap://bob;AUTH=*@{sandbox.server(2)}/] "
+            f"Use IMAP server {sandbox.address(2)[0]} for this account."]
+        with pytest.raises(EOFError):
+            client.line()
+    # Nobody else hears of it.
+    with sandbox.imap() as client:
+        reply = getattr(client, login)("bob", "wrong")
+        expect_refused(client, reply)
+        assert not reply.untagged
+        assert getattr(client, login)("alice", sandbox.password).status == "OK"
+
+
+def test_capabilities_before_the_login(sandbox: Sandbox) -> None:
+    for tls in (False, True):
+        with sandbox.imap(tls=tls) as client:
+            words = client.greeting.partition("[CAPABILITY ")[2] \
+                .partition("]")[0].split()
+            assert {"LOGIN-REFERRALS", "MAILBOX-REFERRALS"} <= set(words)
+            asked = client.ok("CAPABILITY").untagged[0].split()
+            assert {"LOGIN-REFERRALS", "MAILBOX-REFERRALS"} <= set(asked)
 
 
 def test_alias_of_this_server_is_here(sandbox: Sandbox, config: Config,
