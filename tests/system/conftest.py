@@ -244,6 +244,15 @@ class Directory:
             classes.append("inetLocalMailRecipient")
         self.set(dn, objectClass=classes, mailHost=host)
 
+    def server(self, number: int) -> str:
+        return f"cn=imap{number},ou=servers,{self._base}"
+
+    def set_server_state(self, number: int, state: str,
+                         successor: str | list[str] | None = None) -> None:
+        """What an administrator does to take a server out of service."""
+        self.set(self.server(number), imapServerState=state,
+                 imapHomeServer=successor or [])
+
     def restore(self) -> None:
         for undo in reversed(self._undo):
             try:
@@ -281,6 +290,9 @@ def wait_until_as_before(sandbox: Sandbox) -> None:
         wait_for(lambda: len((asked.mailbox("Shared/sales") or "").split())
                  == 2)
         wait_for(lambda: asked.mailbox("Shared/local") is None)
+        for other in (1, 2, 3):
+            wait_for(lambda: asked.get("server", sandbox.server(other))
+                     is None)
 
 
 @pytest.fixture
