@@ -41,6 +41,37 @@ struct referral_home_lookup {
 	void *context;
 };
 
+/* Get the word that an entry has for the answer to logins, or NULL. */
+static const char *
+home_entry_get_login(struct referral_directory *dir,
+		     const struct referral_ldap_entry *entry)
+{
+	/* If there are both, the last one counts. */
+	static const char *const words[] = {
+		REFERRAL_LOGIN_OFFER, REFERRAL_LOGIN_REFER
+	};
+	const char *attribute = dir->set->home_login_attribute;
+	ARRAY_TYPE(referral_ldap_bytes) values;
+	const struct referral_ldap_bytes *value;
+	unsigned int i, found = 0;
+
+	referral_ldap_entry_get_values(entry, attribute, &values);
+	array_foreach(&values, value) {
+		for (i = 0; i < N_ELEMENTS(words); i++) {
+			if (strlen(value->data) == value->size &&
+			    strcasecmp(value->data, words[i]) == 0)
+				break;
+		}
+		if (i < N_ELEMENTS(words))
+			found = I_MAX(found, i + 1);
+		else {
+			referral_value_log_skip(dir->log, entry->dn, attribute,
+				value->data, "expected refer or offer");
+		}
+	}
+	return found == 0 ? NULL : words[found - 1];
+}
+
 /* Get the home servers that an entry names. Returns 1 if there are any, 0 if it
    names none, -1 if none of them is usable. */
 static int
@@ -52,7 +83,7 @@ home_entry_parse(struct referral_directory *dir,
 	ARRAY_TYPE(referral_ldap_value) values;
 	const struct referral_ldap_bytes *bytes;
 	struct referral_ldap_value value;
-	const char *error;
+	const char *error, *login;
 
 	t_array_init(&values, 2);
 	referral_ldap_entry_get_values(entry, attribute, &all_bytes);
@@ -73,6 +104,8 @@ home_entry_parse(struct referral_directory *dir,
 		return 0;
 	if (array_count(&values) == 0)
 		return -1;
+	if ((login = home_entry_get_login(dir, entry)) != NULL)
+		str_printfa(value_r, "%s ", login);
 	referral_ldap_values_sort(&values);
 	referral_ldap_values_append(value_r, &values);
 	return 1;
@@ -130,7 +163,9 @@ static void
 home_lookup(struct referral_directory *dir, const char *user,
 	    referral_directory_callback_t *callback, void *context)
 {
-	const char *const attributes[] = { dir->set->home_attribute, NULL };
+	const char *const attributes[] = {
+		dir->set->home_attribute, dir->set->home_login_attribute, NULL
+	};
 	struct referral_directory_result result;
 	struct referral_home_lookup *lookup;
 

@@ -176,6 +176,8 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 	    .check = user_filter_check),
 	DEF(STR, home_attribute, .default_value = "mailHost",
 	    .check = attribute_check),
+	DEF(STR, home_login_attribute, .default_value = "imapLoginReferral",
+	    .check = attribute_check),
 	DEF_MSECS(home_ttl, .default_value = "60s", .max = WEEK_MSECS),
 	DEF_MSECS(home_negative_ttl, .default_value = "10s",
 		  .max = WEEK_MSECS),

@@ -30,6 +30,7 @@ struct referral_ldap_settings {
 	unsigned int home_scope;
 	const char *home_filter;
 	const char *home_attribute;
+	const char *home_login_attribute;
 	unsigned int home_ttl_msecs;
 	unsigned int home_negative_ttl_msecs;
 	unsigned int home_cache_size;

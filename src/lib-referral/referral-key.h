@@ -2,12 +2,25 @@
 #define REFERRAL_KEY_H
 
 /* Keys of the dict contract. Names in them are UTF-8 with '/' as the hierarchy
-   separator, escaped with dict_escape_string(). */
+   separator, escaped with dict_escape_string(). Values are words and URLs
+   separated by a space:
+
+   home/<user>             [refer|offer] URL...
+   mailbox/<mailbox>       URL...
+   shares/<host[:port]>    URL
+   server/<host[:port]>    drain|down [URL...]
+
+   Without a port it is 143. */
 #define REFERRAL_KEY_PREFIX "shared/imap-referral/"
 #define REFERRAL_KEY_HOME REFERRAL_KEY_PREFIX"home/"
 #define REFERRAL_KEY_MAILBOX REFERRAL_KEY_PREFIX"mailbox/"
 #define REFERRAL_KEY_SHARES REFERRAL_KEY_PREFIX"shares/"
 #define REFERRAL_KEY_SERVER REFERRAL_KEY_PREFIX"server/"
+
+/* What the value of a home may begin with: how the user's login is answered at
+   other servers, in place of their setting. */
+#define REFERRAL_LOGIN_REFER "refer"
+#define REFERRAL_LOGIN_OFFER "offer"
 
 /* What the value of a server begins with: it works on for those who are there,
    or it is not to be used at all. */
@@ -17,7 +30,8 @@
 struct referral_url;
 
 enum referral_key_type {
-	/* user -> home servers */
+	/* user -> home servers, by preference; "refer" or "offer" may come
+	   before them */
 	REFERRAL_KEY_TYPE_HOME,
 	/* mailbox -> its locations */
 	REFERRAL_KEY_TYPE_MAILBOX,

@@ -57,6 +57,26 @@ static const struct {
 	{ "(uid=half)", 1, { { "uid=half,ou=people,dc=test", {
 		{ "mailHost", "h_1", 0 },
 		{ "mailHost", "imap2", 0 }, END } } } },
+	{ "(uid=offer)", 1, { { "uid=offer,ou=people,dc=test", {
+		{ "mailHost", "imap2:143", 0 },
+		{ "mailHost", "imap3:143", 0 },
+		{ "imapLoginReferral", "Offer", 0 }, END } } } },
+	{ "(uid=refer)", 1, { { "uid=refer,ou=people,dc=test", {
+		{ "mailHost", "imap2:143", 0 },
+		{ "imapLoginReferral", "refer", 0 }, END } } } },
+	{ "(uid=both)", 1, { { "uid=both,ou=people,dc=test", {
+		{ "mailHost", "imap2:143", 0 },
+		{ "imapLoginReferral", "refer", 0 },
+		{ "imapLoginReferral", "offer", 0 }, END } } } },
+	{ "(uid=word)", 1, { { "uid=word,ou=people,dc=test", {
+		{ "mailHost", "imap2:143", 0 },
+		{ "imapLoginReferral", "proxy", 0 }, END } } } },
+	{ "(uid=words)", 1, { { "uid=words,ou=people,dc=test", {
+		{ "mailHost", "imap2:143", 0 },
+		{ "imapLoginReferral", "offer imap://x/", 0 },
+		{ "imapLoginReferral", "offer", 0 }, END } } } },
+	{ "(uid=homeless)", 1, { { "uid=homeless,ou=people,dc=test", {
+		{ "imapLoginReferral", "offer", 0 }, END } } } },
 	{ "(uid=broken)", 1, { { "uid=broken,ou=people,dc=test", {
 		{ "mailHost", "a\r\nb", 0 }, END } } } },
 	{ "(uid=none)", 1, { { "uid=none,ou=people,dc=test", {
@@ -124,7 +144,7 @@ static void test_handler(struct fake_ldap_request *request,
 	}
 	test_home_searches++;
 	test_assert_strcmp(request->dn, "ou=people,dc=test");
-	test_assert_strcmp(request->attributes, "mailHost");
+	test_assert_strcmp(request->attributes, "mailHost imapLoginReferral");
 	test_assert(request->scope == LDAP_SCOPE_ONELEVEL);
 	/* one would not tell that there are more */
 	test_assert(request->size_limit == 2);
@@ -264,6 +284,11 @@ static void test_referral_directory_home(void)
 		  "imap://imap1/" },
 		{ "none", "none" },
 		{ "nobody", "none" },
+		/* how logins are answered */
+		{ "offer", "offer imap://imap2/ imap://imap3/" },
+		{ "refer", "refer imap://imap2/" },
+		{ "both", "refer imap://imap2/" },
+		{ "homeless", "none" },
 		/* RFC 4515: these find what has that name, and nothing else */
 		{ "a*()\\b\xc3\xbc", "imap://imap2:10143/" },
 		{ "*", "none" },
@@ -308,12 +333,21 @@ static void test_referral_directory_home_broken(void)
 	test_assert_strcmp(lookup_home("half"), "imap://imap2:10143/");
 	test_expect_no_more_errors();
 
+	test_expect_error_string("uid=word,ou=people,dc=test: Skipping "
+				 "imapLoginReferral='proxy': expected refer or "
+				 "offer");
+	test_assert_strcmp(lookup_home("word"), "imap://imap2/");
+	test_expect_no_more_errors();
+	test_expect_error_string("Skipping imapLoginReferral='offer imap:");
+	test_assert_strcmp(lookup_home("words"), "offer imap://imap2/");
+	test_expect_no_more_errors();
+
 	result = lookup_home("twice");
 	test_assert(strncmp(result, "error: ", 7) == 0 &&
 		    strstr(result, "uid=twice,ou=a,dc=test") != NULL &&
 		    strstr(result, "uid=twice,ou=b,dc=test") != NULL);
 	test_assert(strncmp(lookup_home("twice"), "error: ", 7) == 0);
-	test_assert(test_home_searches == 5);
+	test_assert(test_home_searches == 7);
 	test_directory_end();
 }
 

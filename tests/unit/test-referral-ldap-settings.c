@@ -49,6 +49,7 @@ static void test_referral_ldap_settings_defaults(void)
 	test_assert(set.home_ttl_msecs == 60*1000);
 	test_assert(set.home_negative_ttl_msecs == 10*1000);
 	test_assert(set.home_cache_size == 10000);
+	test_assert_strcmp(set.home_login_attribute, "imapLoginReferral");
 	test_assert_strcmp(set.mailbox_base, "dc=example,dc=org");
 	test_assert(set.mailbox_scope == LDAP_SCOPE_SUBTREE);
 	test_assert_strcmp(set.mailbox_uri_attribute, "labeledURI");
@@ -170,6 +171,8 @@ static void test_referral_ldap_settings_values(void)
 		{ "server_limit", "0", P"server_limit=0: expected" },
 		{ "server_limit", "1000001", P"server_limit=1000001: expected "
 		  "a number from 1 to 1000000" },
+		{ "home_login_attribute", "", P"home_login_attribute=: "
+		  "expected the name" },
 	};
 	struct referral_ldap_settings set;
 	const char *error;
