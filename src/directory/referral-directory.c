@@ -48,7 +48,7 @@ home_entry_get_login(struct referral_directory *dir,
 {
 	/* If there are both, the last one counts. */
 	static const char *const words[] = {
-		REFERRAL_LOGIN_OFFER, REFERRAL_LOGIN_REFER
+		REFERRAL_HOME_OFFER, REFERRAL_HOME_REFER
 	};
 	const char *attribute = dir->set->home_login_attribute;
 	ARRAY_TYPE(referral_ldap_bytes) values;

@@ -55,9 +55,9 @@ int referral_answer_parse_home(pool_t pool, const char *value,
 	const char *const *strings = t_strsplit_spaces(value, " ");
 
 	*login_r = REFERRAL_ANSWER_LOGIN_DEFAULT;
-	if (null_strcmp(*strings, "refer") == 0)
+	if (null_strcmp(*strings, REFERRAL_HOME_REFER) == 0)
 		*login_r = REFERRAL_ANSWER_LOGIN_REFER;
-	else if (null_strcmp(*strings, "offer") == 0)
+	else if (null_strcmp(*strings, REFERRAL_HOME_OFFER) == 0)
 		*login_r = REFERRAL_ANSWER_LOGIN_OFFER;
 	if (*login_r != REFERRAL_ANSWER_LOGIN_DEFAULT)
 		strings++;

@@ -19,8 +19,8 @@
 
 /* What the value of a home may begin with: how the user's login is answered at
    other servers, in place of their setting. */
-#define REFERRAL_LOGIN_REFER "refer"
-#define REFERRAL_LOGIN_OFFER "offer"
+#define REFERRAL_HOME_REFER "refer"
+#define REFERRAL_HOME_OFFER "offer"
 
 /* What the value of a server begins with: it works on for those who are there,
    or it is not to be used at all. */
