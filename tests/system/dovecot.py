@@ -95,6 +95,14 @@ def proxy_passdb(host: str, port: int) -> str:
             + "".join(f"    {field}\n" for field in fields) + "  }\n}\n")
 
 
+def login_service(one_client: bool) -> str:
+    """Configuration of the processes that talk to clients before the login."""
+    name = "service_count" if IS_2_3 else "restart_request_count"
+    many = "0" if IS_2_3 else "unlimited"
+    return (f"service imap-login {{\n  {name} = {1 if one_client else many}\n"
+            f"  process_min_avail = {0 if one_client else 1}\n}}\n")
+
+
 def namespace(name: str, prefix: str, *settings: str) -> str:
     """Configuration of a public namespace with no mailbox of its own."""
     nothing = ("  location = fail::LAYOUT=none\n" if IS_2_3 else

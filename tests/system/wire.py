@@ -80,7 +80,8 @@ class Imap:
     def __init__(self, host: str, port: int,
                  tls: ssl.SSLContext | None = None,
                  deadline: float = DEADLINE_SECS, source: str = "",
-                 server_name: str | None = None) -> None:
+                 server_name: str | None = None,
+                 greeting: bool = True) -> None:
         # A source address for each connection: failed logins of one test
         # must not slow down the next one (auth penalty by address).
         number = next(_source_numbers)
@@ -92,7 +93,8 @@ class Imap:
         self.received = b""
         self._buffer = b""
         self._tags = itertools.count(1)
-        self.greeting = self.line().decode(errors="replace")
+        self.greeting = self.line().decode(errors="replace") \
+            if greeting else ""
 
     def __enter__(self) -> Imap:
         return self
