@@ -24,8 +24,11 @@ struct referral_directory {
 	struct referral_value_log *log;
 	struct referral_home_cache *homes;
 	struct referral_map_keeper *mailboxes;
-	/* Loaded when it is asked for: not everybody has them listed. */
+	/* Loaded when it is asked for: not everybody has them listed. On a
+	   connection of its own: OpenLDAP keeps one cookie for each, so that
+	   of two loads in pages the second one would end the first one. */
 	struct referral_map_keeper *servers;
+	struct referral_ldap_connection *servers_conn;
 
 	bool load_started;
 };
@@ -329,8 +332,10 @@ referral_directory_init(const struct referral_ldap_settings *set,
 	dir->mailboxes = referral_map_keeper_init(dir->conn, set, &load,
 						  set->mailbox_refresh_msecs,
 						  dir->log, dir->event);
+	dir->servers_conn = referral_ldap_connection_init(set, base_dir,
+							  dir->event);
 	referral_server_load_get(set, &load);
-	dir->servers = referral_map_keeper_init(dir->conn, set, &load,
+	dir->servers = referral_map_keeper_init(dir->servers_conn, set, &load,
 						set->server_refresh_msecs,
 						dir->log, dir->event);
 	return dir;
@@ -341,6 +346,7 @@ void referral_directory_abort(struct referral_directory *dir)
 	referral_map_keeper_stop(dir->mailboxes);
 	referral_map_keeper_stop(dir->servers);
 	referral_ldap_connection_abort(dir->conn);
+	referral_ldap_connection_abort(dir->servers_conn);
 }
 
 void referral_directory_deinit(struct referral_directory **_dir)
@@ -348,10 +354,11 @@ void referral_directory_deinit(struct referral_directory **_dir)
 	struct referral_directory *dir = *_dir;
 
 	*_dir = NULL;
-	referral_map_keeper_stop(dir->mailboxes);
-	referral_map_keeper_stop(dir->servers);
-	/* fails the searches, and with them all lookups */
+	/* fails the searches, and with them all lookups; their callbacks may
+	   start others, on either connection */
+	referral_directory_abort(dir);
 	referral_ldap_connection_deinit(&dir->conn);
+	referral_ldap_connection_deinit(&dir->servers_conn);
 	referral_map_keeper_deinit(&dir->mailboxes);
 	referral_map_keeper_deinit(&dir->servers);
 	referral_home_cache_deinit(&dir->homes);

@@ -5,7 +5,7 @@
 #include "referral-map-keeper.h"
 
 /* The directory, as the dict contract sees it: cached homes, the maps of
-   mailboxes and servers, and one LDAP connection behind them. */
+   mailboxes and servers, and the LDAP connections behind them. */
 struct referral_directory;
 
 struct referral_ldap_settings;

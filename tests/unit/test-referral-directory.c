@@ -10,12 +10,12 @@
 
 /* One lookup, as its callback saw it. */
 struct test_lookup {
-	struct referral_directory *dir;
 	unsigned int callback_count;
 	int ret;
 	char *value, *error;
 	/* Look that up when it is finished. */
 	struct test_lookup *again;
+	enum referral_key_type again_type;
 };
 
 static struct ioloop *test_ioloop;
@@ -221,8 +221,8 @@ test_lookup_callback(const struct referral_directory_result *result,
 	lookup->value = i_strdup(result->ret > 0 ? result->value : NULL);
 	lookup->error = i_strdup(result->ret < 0 ? result->error : NULL);
 	if (lookup->again != NULL) {
-		test_lookup_start(lookup->again, REFERRAL_KEY_TYPE_MAILBOX,
-				  "Shared/sales");
+		test_lookup_start(lookup->again, lookup->again_type,
+				  "again:143");
 	}
 }
 
@@ -654,6 +654,8 @@ static void test_referral_directory_server(void)
 	}
 	test_assert(test_server_loads == 1);
 	test_assert(test_loads == 1);
+	/* OpenLDAP has one cookie for each connection */
+	test_assert(test_server->conn_count == 2);
 	test_directory_end();
 }
 
@@ -767,6 +769,7 @@ static void test_referral_directory_again(void)
 		test_lookup_start(&lookups[i], REFERRAL_KEY_TYPE_MAILBOX,
 				  "Shared/sales");
 		lookups[i].again = &again[i];
+		lookups[i].again_type = REFERRAL_KEY_TYPE_MAILBOX;
 	}
 	unit_wait(test_server->bind_count == 1);
 	test_expect_error_string("Loading the mailboxes failed: ");
@@ -811,29 +814,45 @@ static void test_referral_directory_get_map(void)
 
 static void test_referral_directory_deinit(void)
 {
-	static const enum referral_key_type types[] = {
-		REFERRAL_KEY_TYPE_HOME, REFERRAL_KEY_TYPE_MAILBOX,
-		REFERRAL_KEY_TYPE_SERVER, REFERRAL_KEY_TYPE_HOME,
-		REFERRAL_KEY_TYPE_SERVER,
+	/* What is looked up, and again by the callback. */
+	static const struct {
+		enum referral_key_type type, again_type;
+	} tests[] = {
+		{ REFERRAL_KEY_TYPE_HOME, REFERRAL_KEY_TYPE_HOME },
+		{ REFERRAL_KEY_TYPE_HOME, REFERRAL_KEY_TYPE_SERVER },
+		{ REFERRAL_KEY_TYPE_MAILBOX, REFERRAL_KEY_TYPE_MAILBOX },
+		{ REFERRAL_KEY_TYPE_MAILBOX, REFERRAL_KEY_TYPE_SERVER },
+		{ REFERRAL_KEY_TYPE_SERVER, REFERRAL_KEY_TYPE_SERVER },
+		{ REFERRAL_KEY_TYPE_SERVER, REFERRAL_KEY_TYPE_HOME },
+		{ REFERRAL_KEY_TYPE_SERVER, REFERRAL_KEY_TYPE_MAILBOX },
 	};
-	static const char *const names[] = {
-		"bob", "bob", "imap1:143", "joe", "imap2:143"
-	};
-	struct test_lookup lookups[N_ELEMENTS(types)];
+	struct test_lookup lookups[N_ELEMENTS(tests)];
+	struct test_lookup again[N_ELEMENTS(tests)];
+	struct referral_directory *dir;
 	unsigned int i;
 
 	test_directory_begin("referral directory: deinit with lookups in "
 			     "flight", "20s", "1h", "1h");
 	test_server->ignore_binds = TRUE;
-	for (i = 0; i < N_ELEMENTS(lookups); i++)
-		test_lookup_start(&lookups[i], types[i], names[i]);
-	unit_wait(test_server->bind_count == 1);
+	for (i = 0; i < N_ELEMENTS(lookups); i++) {
+		i_zero(&again[i]);
+		test_lookup_start(&lookups[i], tests[i].type, "bob:143");
+		lookups[i].again = &again[i];
+		lookups[i].again_type = tests[i].again_type;
+	}
+	/* one of them is for servers */
+	unit_wait(test_server->bind_count == 2);
 	/* nothing is logged: nobody can act on it */
-	referral_directory_deinit(&test_dir);
+	dir = test_dir;
+	referral_directory_deinit(&dir);
+	test_dir = NULL;
 	for (i = 0; i < N_ELEMENTS(lookups); i++) {
 		test_assert_idx(lookups[i].callback_count == 1, i);
 		test_assert_idx(lookups[i].ret == -1, i);
+		test_assert_idx(again[i].callback_count == 1, i);
+		test_assert_idx(again[i].ret == -1, i);
 		test_lookup_free(&lookups[i]);
+		test_lookup_free(&again[i]);
 	}
 	test_directory_end();
 
