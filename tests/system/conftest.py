@@ -244,13 +244,13 @@ class Directory:
             classes.append("inetLocalMailRecipient")
         self.set(dn, objectClass=classes, mailHost=host)
 
-    def server(self, number: int) -> str:
-        return f"cn=imap{number},ou=servers,{self._base}"
+    def server(self, name: str) -> str:
+        return f"cn={name},ou=servers,{self._base}"
 
     def set_server_state(self, number: int, state: str,
                          successor: str | list[str] | None = None) -> None:
         """What an administrator does to take a server out of service."""
-        self.set(self.server(number), imapServerState=state,
+        self.set(self.server(f"imap{number}"), imapServerState=state,
                  imapHomeServer=successor or [])
 
     def restore(self) -> None:
