@@ -3,27 +3,12 @@
 #include "lib.h"
 #include "referral-compat.h"
 #include "dict.h"
-#include "unichar.h"
 #include "referral-url.h"
 #include "referral-key.h"
 
-static bool user_is_valid(const char *user)
-{
-	const char *p;
-
-	if (*user == '\0' || strlen(user) > REFERRAL_MAX_USER_LENGTH ||
-	    !uni_utf8_str_is_valid(user))
-		return FALSE;
-	for (p = user; *p != '\0'; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			return FALSE;
-	}
-	return TRUE;
-}
-
 const char *referral_key_home(const char *user)
 {
-	if (!user_is_valid(user))
+	if (referral_user_name_error(user) != NULL)
 		return NULL;
 	return t_strconcat(REFERRAL_KEY_HOME, dict_escape_string(user), NULL);
 }
@@ -69,7 +54,8 @@ bool referral_key_parse(const char *key, enum referral_key_type *type_r,
 		suffix = key + strlen(REFERRAL_KEY_HOME);
 		*type_r = REFERRAL_KEY_TYPE_HOME;
 		*name_r = dict_unescape_string(suffix);
-		return strchr(suffix, '/') == NULL && user_is_valid(*name_r);
+		return strchr(suffix, '/') == NULL &&
+			referral_user_name_error(*name_r) == NULL;
 	}
 	if (str_begins_with(key, REFERRAL_KEY_MAILBOX)) {
 		suffix = key + strlen(REFERRAL_KEY_MAILBOX);

@@ -112,6 +112,23 @@ const char *referral_mailbox_name_error(const char *name)
 	return NULL;
 }
 
+const char *referral_user_name_error(const char *name)
+{
+	const char *p;
+
+	if (*name == '\0')
+		return "the user name is empty";
+	if (strlen(name) > REFERRAL_MAX_USER_LENGTH)
+		return "the user name is too long";
+	if (!uni_utf8_str_is_valid(name))
+		return "the user name is not UTF-8";
+	for (p = name; *p != '\0'; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return "the user name has a control character";
+	}
+	return NULL;
+}
+
 static int
 mailbox_parse(pool_t pool, const char *name, struct referral_url *url,
 	      const char **error_r)

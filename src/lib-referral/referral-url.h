@@ -46,6 +46,9 @@ int referral_url_parse_server(pool_t pool, const char *str,
    it: empty, too long, not UTF-8, a control character, an empty level. */
 const char *referral_mailbox_name_error(const char *name);
 
+/* The same for the name of a user. */
+const char *referral_user_name_error(const char *name);
+
 /* Append the URL: scheme and host in lower case, the port only if it is not
    143, IPv6 in brackets, a slash after a bare server and none after a mailbox,
    all but unreserved characters (RFC 3986 section 2.3) and '/' encoded. With a

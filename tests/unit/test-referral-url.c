@@ -545,6 +545,40 @@ static void test_referral_mailbox_name_error(void)
 	test_end();
 }
 
+static void test_referral_user_name_error(void)
+{
+	static const struct {
+		const char *name;
+		bool valid;
+	} tests[] = {
+		{ "a", TRUE },
+		{ "joe@example.org", TRUE },
+		{ "J\xc3\xb6 /;*%\"]", TRUE },
+		{ " ", TRUE },
+		{ "", FALSE },
+		{ "a\nb", FALSE },
+		{ "a\rb", FALSE },
+		{ "\001", FALSE },
+		{ "a\x7f", FALSE },
+		{ "a\xff", FALSE },
+		{ "\xc3", FALSE },
+	};
+	string_t *str = t_str_new(REFERRAL_MAX_USER_LENGTH + 1);
+	unsigned int i;
+
+	test_begin("referral user name error");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_idx((referral_user_name_error(tests[i].name) ==
+				 NULL) == tests[i].valid, i);
+	}
+	while (str_len(str) < REFERRAL_MAX_USER_LENGTH)
+		str_append_c(str, 'a');
+	test_assert(referral_user_name_error(str_c(str)) == NULL);
+	str_append_c(str, 'a');
+	test_assert(referral_user_name_error(str_c(str)) != NULL);
+	test_end();
+}
+
 /* Whatever byte there is in a name, none breaks out of the URL. */
 static void test_referral_url_create_all_bytes(void)
 {
@@ -694,6 +728,7 @@ int main(void)
 		test_referral_url_parse_long,
 		test_referral_url_parse_server,
 		test_referral_mailbox_name_error,
+		test_referral_user_name_error,
 		test_referral_url_create_all_bytes,
 		test_referral_url_create_user,
 		test_referral_url_get_server,
