@@ -52,6 +52,17 @@ const char *referral_response_login_text(const struct referral_url *server)
 			       server->host);
 }
 
+const char *referral_response_offer(const struct referral_url *home,
+				    const char *user)
+{
+	string_t *str = t_str_new(256);
+
+	str_append(str, REFERRAL_RESPONSE_CODE);
+	referral_url_append(str, home, user);
+	str_printfa(str, "] Your mailboxes are on IMAP server %s.", home->host);
+	return str_c(str);
+}
+
 const char *referral_response_closed(const struct referral_url *server)
 {
 	string_t *str;

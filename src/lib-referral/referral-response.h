@@ -29,6 +29,10 @@ const char *referral_response_no_visitors(const struct referral_url *server);
 /* Of a login at another server than the home (RFC 2221 section 4.1): only the
    sentence. */
 const char *referral_response_login_text(const struct referral_url *server);
+/* Of the tagged OK of such a login (RFC 2221 section 4.1), without "OK ". The
+   home server has to be one without a mailbox. */
+const char *referral_response_offer(const struct referral_url *home,
+				    const char *user);
 /* Of an untagged BYE, without "* BYE ": everybody is sent to the server (RFC
    2221 section 4.2); NULL says that there is none. */
 const char *referral_response_closed(const struct referral_url *server)

@@ -62,6 +62,38 @@ static void test_referral_response_mailbox(void)
 	test_end();
 }
 
+static void test_referral_response_offer(void)
+{
+	static const struct {
+		const char *url, *user, *response;
+	} tests[] = {
+		{ "imap://imap2.example.org/", "joe",
+		  "[REFERRAL imap://joe;AUTH=*@imap2.example.org/] "
+		  "Your mailboxes are on IMAP server imap2.example.org." },
+		{ "imap://imap2.example.org:10143/", "joe@example.org",
+		  "[REFERRAL imap://joe%40example.org;AUTH=*@imap2.example.org"
+		  ":10143/] "
+		  "Your mailboxes are on IMAP server imap2.example.org." },
+		{ "imap://192.0.2.1", "J\xc3\xb6 ;AUTH=%]\r\n* BYE",
+		  "[REFERRAL imap://J%C3%B6%20%3BAUTH%3D%25%5D%0D%0A%2A%20BYE"
+		  ";AUTH=*@192.0.2.1/] "
+		  "Your mailboxes are on IMAP server 192.0.2.1." },
+	};
+	struct referral_url url;
+	const char *error, *response;
+	unsigned int i;
+
+	test_begin("referral response: offer");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_idx(referral_url_parse(pool_datastack_create(),
+			tests[i].url, &url, &error) == 0, i);
+		response = referral_response_offer(&url, tests[i].user);
+		test_assert_strcmp_idx(response, tests[i].response, i);
+		test_assert_idx(response_is_safe(response), i);
+	}
+	test_end();
+}
+
 static void test_referral_response_all_bytes(void)
 {
 	struct referral_url url = { .host = "h", .port = 143 };
@@ -74,6 +106,9 @@ static void test_referral_response_all_bytes(void)
 		url.mailbox = name;
 		test_assert_idx(response_is_safe(
 			referral_response_mailbox(&url, 1, name)), i);
+		url.mailbox = NULL;
+		test_assert_idx(response_is_safe(
+			referral_response_offer(&url, name)), i);
 	} T_END;
 	test_end();
 }
@@ -195,6 +230,7 @@ int main(void)
 {
 	static void (*const test_functions[])(void) = {
 		test_referral_response_mailbox,
+		test_referral_response_offer,
 		test_referral_response_all_bytes,
 		test_referral_response_ipv6,
 		test_referral_response_several,
