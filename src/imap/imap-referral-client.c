@@ -7,6 +7,8 @@
 #include "referral-compat.h"
 #include "referral-response.h"
 #include "imap-referral-command.h"
+#include "imap-referral-offer.h"
+#include "imap-referral-user.h"
 #include "imap-referral-client.h"
 
 /* Only the imap process has these. */
@@ -96,6 +98,25 @@ static bool client_has_capability(struct client *client, const char *name)
 					 " "), name);
 }
 
+static void imap_referral_client_init(struct client *client)
+{
+	struct imap_referral_client *rclient =
+		IMAP_REFERRAL_CLIENT_CONTEXT(client);
+
+	imap_referral_offer_end(client);
+	rclient->module_ctx.super.init(client);
+}
+
+static void
+imap_referral_client_destroy(struct client *client, const char *reason)
+{
+	struct imap_referral_client *rclient =
+		IMAP_REFERRAL_CLIENT_CONTEXT(client);
+
+	imap_referral_offer_end(client);
+	rclient->module_ctx.super.destroy(client, reason);
+}
+
 bool imap_referral_have_clients(void)
 {
 	return client_add_capability != NULL;
@@ -104,6 +125,7 @@ bool imap_referral_have_clients(void)
 void imap_referral_client_created(struct client *client)
 {
 	struct imap_referral_client *rclient;
+	const char *offer;
 
 	rclient = p_new(client->pool, struct imap_referral_client, 1);
 	rclient->module_ctx.super = client->v;
@@ -113,4 +135,12 @@ void imap_referral_client_created(struct client *client)
 	/* imap_capability may have it already */
 	if (!client_has_capability(client, MAILBOX_REFERRALS_CAPABILITY))
 		client_add_capability(client, MAILBOX_REFERRALS_CAPABILITY);
+
+	offer = imap_referral_user_get_offer(client->user);
+	if (offer != NULL) {
+		client->v.init = imap_referral_client_init;
+		client->v.destroy = imap_referral_client_destroy;
+		imap_referral_offer_begin(client,
+					  p_strdup(client->pool, offer));
+	}
 }

@@ -66,22 +66,27 @@ mailbox_patterns_parse(pool_t pool, const char *setting)
 	return imap_match_init_multiple(pool, patterns, TRUE, '/');
 }
 
-/* The auth process may have set it, and then it is valid. */
+/* What the auth process may have set, with '=' behind its name. */
+static const char *userdb_field(struct mail_user *user, const char *name)
+{
+	const char *const *fields = user->userdb_fields;
+
+	for (; fields != NULL && *fields != NULL; fields++) {
+		if (str_begins_with(*fields, name))
+			return *fields + strlen(name);
+	}
+	return NULL;
+}
+
 static int
 home_parse(struct mail_user *user, struct referral_url *home_r,
 	   const char **error_r)
 {
-	const char *const *fields = user->userdb_fields;
+	const char *url = userdb_field(user, REFERRAL_USERDB_FIELD_HOME"=");
 
 	i_zero(home_r);
-	for (; fields != NULL && *fields != NULL; fields++) {
-		if (str_begins_with(*fields, REFERRAL_USERDB_FIELD_HOME"=")) {
-			return referral_url_parse(user->pool, *fields +
-				strlen(REFERRAL_USERDB_FIELD_HOME"="),
-				home_r, error_r);
-		}
-	}
-	return 0;
+	return url == NULL ? 0 :
+		referral_url_parse(user->pool, url, home_r, error_r);
 }
 
 void imap_referral_user_created(struct mail_user *user)
@@ -140,6 +145,24 @@ bool imap_referral_user_is_guest(struct mail_user *user)
 	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
 
 	return ruser != NULL && ruser->home.host != NULL;
+}
+
+const char *imap_referral_user_get_offer(struct mail_user *user)
+{
+	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
+	const char *name, *error;
+
+	if (!imap_referral_user_is_guest(user))
+		return NULL;
+	name = userdb_field(user, REFERRAL_USERDB_FIELD_OFFER"=");
+	if (name == NULL)
+		return NULL;
+	if ((error = referral_user_name_error(name)) != NULL) {
+		e_error(user->event, "Login without a referral, %s in userdb "
+			"field "REFERRAL_USERDB_FIELD_OFFER, error);
+		return NULL;
+	}
+	return referral_response_offer(&ruser->home, name);
 }
 
 /*

@@ -46,6 +46,10 @@ const struct referral_url *
 imap_referral_user_get_server(struct mail_user *user);
 /* Returns TRUE if the user is at home on another server. */
 bool imap_referral_user_is_guest(struct mail_user *user);
+/* Returns the response code and text of the OK with which a guest's login is to
+   be answered, allocated from the data stack; NULL if that is Dovecot's. A name
+   that cannot be offered is logged. */
+const char *imap_referral_user_get_offer(struct mail_user *user);
 
 /* Returns a mailbox's name as the directory has it, NULL if it cannot have such
    a name. */
