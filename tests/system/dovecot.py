@@ -36,6 +36,19 @@ service imap-hibernate {
 }
 """
 
+# What COMPRESS needs: 2.4 has it built in.
+COMPRESSES = ("protocol imap {\n  mail_plugins = $mail_plugins imap_zlib\n}"
+              if IS_2_3 else "")
+
+
+def imap_process_serves(count: int) -> str:
+    """Configuration of one imap process for everybody, and so many of them at
+    once."""
+    no_limit = (("service_count", 0) if IS_2_3
+                else ("restart_request_count", "unlimited"))
+    return ("service imap {\n  process_limit = 1\n"
+            f"  client_limit = {count}\n  %s = %s\n}}\n" % no_limit)
+
 
 def _dict(name: str, uri: str, settings: str) -> str:
     if IS_2_3:

@@ -157,13 +157,15 @@ class Sandbox:
 
     def imap(self, number: int = 1, tls: bool = False,
              port: int | None = None, greeting: bool = True) -> Imap:
-        context = None
-        if tls:
-            context = ssl.create_default_context(cafile=self.env["TLS_CA"])
-            # The certificate's names are not what is tested here.
-            context.check_hostname = False
         host, usual_port = self.address(number, tls)
-        return Imap(host, port or usual_port, context, greeting=greeting)
+        return Imap(host, port or usual_port,
+                    self.tls_context() if tls else None, greeting=greeting)
+
+    def tls_context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.env["TLS_CA"])
+        # The certificate's names are not what is tested here.
+        context.check_hostname = False
+        return context
 
     def session(self, user: str, number: int = 1) -> Imap:
         """A connection on which the user has logged in."""

@@ -765,7 +765,7 @@ def hibernates(sandbox: Sandbox) -> Iterator[None]:
     config.restore()
 
 
-def _hibernate(sandbox: Sandbox, client: Imap) -> bytes:
+def hibernate(sandbox: Sandbox, client: Imap) -> bytes:
     """IDLE until the client has no process any more. Returns the tag."""
     assert wait_for(lambda: sandbox.pids("imap"), "imap process")
     tag = client.tag()
@@ -775,7 +775,7 @@ def _hibernate(sandbox: Sandbox, client: Imap) -> bytes:
     return tag
 
 
-def _wake(client: Imap, tag: bytes) -> None:
+def wake(client: Imap, tag: bytes) -> None:
     client.send(b"DONE\r\n")
     assert client.reply(tag).status == "OK"
 
@@ -787,8 +787,8 @@ def test_after_hibernation_all_is_as_before(
     capability = alice.ok("CAPABILITY").untagged
     assert "MAILBOX-REFERRALS" in capability[0].split()
     alice.ok(f"SELECT {selected}")
-    tag = _hibernate(sandbox, alice)
-    _wake(alice, tag)
+    tag = hibernate(sandbox, alice)
+    wake(alice, tag)
     alice.ok("FETCH 1 FLAGS")
     assert alice.ok("CAPABILITY").untagged == capability
     for command in ACL + METADATA + ["STATUS {} (MESSAGES)", "COPY 1 {}",
@@ -805,11 +805,11 @@ def test_comes_back_while_the_directory_is_down(
         sandbox: Sandbox, hibernates: None, alice: Imap, ldap1) -> None:
     """The mailbox was found here before: nobody is asked again."""
     alice.ok("SELECT Shared/local")
-    tag = _hibernate(sandbox, alice)
+    tag = hibernate(sandbox, alice)
     ldap1()
     sandbox.end_dict()
     start = time.monotonic()
-    _wake(alice, tag)
+    wake(alice, tag)
     alice.ok("FETCH 1 FLAGS")
     assert time.monotonic() - start < ANSWER_SECS
     sandbox.start("ldap1")

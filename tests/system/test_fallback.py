@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import imaplib
 import socket
-import ssl
 from collections.abc import Iterator
 
 import pytest
@@ -198,11 +197,9 @@ def test_follower_by_imap_id(sandbox: Sandbox) -> None:
 
 
 def test_follower_by_tls_server_name(sandbox: Sandbox) -> None:
-    context = ssl.create_default_context(cafile=sandbox.env["TLS_CA"])
-    context.check_hostname = False
     for name, expect in (("imap.follow.example.org", expect_referred),
                          ("imap.example.org", expect_proxied)):
-        with Imap(*sandbox.address(1, tls=True), context,
+        with Imap(*sandbox.address(1, tls=True), sandbox.tls_context(),
                   server_name=name) as client:
             expect(sandbox, client)
 

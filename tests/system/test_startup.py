@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import ssl
 import time
 from collections.abc import Iterator
 
@@ -289,10 +288,8 @@ def test_tls_handshake_that_does_not_come(sandbox: Sandbox,
             client.line()
         assert greeting(sandbox, tls=True) == bye(sandbox)
         # Until it does come.
-        context = ssl.create_default_context(cafile=sandbox.env["TLS_CA"])
-        context.check_hostname = False
         client.sock.settimeout(30)
-        client.sock = context.wrap_socket(client.sock)
+        client.start_tls(sandbox.tls_context())
         assert client.line().decode() == bye(sandbox)
 
 

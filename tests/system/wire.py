@@ -102,6 +102,10 @@ class Imap:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def start_tls(self, tls: ssl.SSLContext) -> None:
+        """After STARTTLS."""
+        self.sock = tls.wrap_socket(self.sock)
+
     def close(self) -> None:
         self.sock.close()
 
