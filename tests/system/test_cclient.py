@@ -65,6 +65,19 @@ def test_follows_a_login_referral(program: Path, sandbox: Sandbox,
     assert "Hello bob, this message is in your INBOX on imap2." in run.lines
 
 
+def test_follows_an_offer(program: Path, sandbox: Sandbox, config: Config,
+                          way: str) -> None:
+    """In the OK of a login that has succeeded."""
+    config.edit(referral={"imap_referral_login": "offer"})
+    run = Run(program, sandbox, "bob", "INBOX", way)
+    assert run.status == 0, run.output
+    url, = run.starting("referral")
+    assert url == f"login-ok imap://bob;AUTH=*@{sandbox.server(2)}/"
+    opened, = run.starting("opened")
+    assert opened.startswith("{" + sandbox.server(2) + "/")
+    assert run.starting("subject") == ["Welcome to imap2"]
+
+
 def test_follows_a_select_referral(program: Path, sandbox: Sandbox,
                                    way: str) -> None:
     run = Run(program, sandbox, "alice", "Shared/sales", way)
