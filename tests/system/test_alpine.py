@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import Config
 from sandbox import TOP, Sandbox, wait_for
 from test_mailbox import SALES
 from wire import Imap
@@ -20,13 +21,15 @@ PINERC = TOP / "tests" / "sandbox.d" / "pinerc"
 class Alpine:
     """Alpine on a terminal that is not there."""
 
-    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+    def __init__(self, sandbox: Sandbox, folder: Path,
+                 user: str = "alice") -> None:
         self._sandbox = sandbox
+        self._user = user
         self._tmux = ["tmux", "-S", str(folder / "tmux"), "-f", "/dev/null"]
         pinerc = folder / "pinerc"
         pinerc.write_text(
             PINERC.read_text()
-            .replace("@IMAP1@", f"{sandbox.server(1)}/user=alice")
+            .replace("@IMAP1@", f"{sandbox.server(1)}/user={user}")
             .replace("@TLS_CA@", sandbox.env["TLS_CA"])
             # It asks once for each server then.
             .replace("disable-password-caching,\n\t", ""))
@@ -61,8 +64,8 @@ class Alpine:
     def give_password(self, number: int) -> None:
         """When a server asks for it."""
         host, port = self._sandbox.address(number)
-        self.answer(f"HOST: [{host}]:{port}  USER: alice  ENTER PASSWORD:",
-                    self._sandbox.password)
+        self.answer(f"HOST: [{host}]:{port}  USER: {self._user}  "
+                    "ENTER PASSWORD:", self._sandbox.password)
 
     def go_to(self, text: str) -> None:
         """Where the list shows this, by the command WhereIs."""
@@ -90,11 +93,15 @@ class Alpine:
         self._run("kill-server")
 
 
-@pytest.fixture
-def alpine(sandbox: Sandbox, tmp_path: Path) -> Iterator[Alpine]:
+@pytest.fixture(scope="module", autouse=True)
+def programs() -> None:
     for name in ("alpine", "tmux"):
         if shutil.which(name) is None:
             pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture
+def alpine(sandbox: Sandbox, tmp_path: Path) -> Iterator[Alpine]:
     client = Alpine(sandbox, tmp_path)
     client.give_password(1)
     client.see("Folder: INBOX", "Welcome to imap1")
@@ -152,3 +159,16 @@ def test_save_into_a_remote_folder(alpine: Alpine, sales: Imap) -> None:
 def test_enter_a_folder_that_is_here(alpine: Alpine) -> None:
     alpine.open("Shared", "local")
     alpine.see("Folder: Shared/local", "Coffee machine")
+
+
+def test_follow_an_offer(sandbox: Sandbox, config: Config,
+                         tmp_path: Path) -> None:
+    """bob logs in at imap1, and is told in the OK that his home is imap2."""
+    config.edit(referral={"imap_referral_login": "offer"})
+    client = Alpine(sandbox, tmp_path, "bob")
+    try:
+        client.give_password(1)
+        client.give_password(2)
+        client.see("Folder: INBOX", "Welcome to imap2")
+    finally:
+        client.stop()
