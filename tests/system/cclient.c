@@ -286,9 +286,8 @@ int main(int argc, char *argv[])
 
 void mm_login(NETMBX *mb, char *user_r, char *password_r, long trial)
 {
-	/* c-client tries AUTHENTICATE three times before it follows. */
 	(void)mb;
-	(void)trial;
+	printf("password %ld\n", trial);
 	strncpy(user_r, user, NETMAXUSER - 1);
 	strncpy(password_r, password, NETMAXUSER - 1);
 }

@@ -161,6 +161,22 @@ def test_enter_a_folder_that_is_here(alpine: Alpine) -> None:
     alpine.see("Folder: Shared/local", "Coffee machine")
 
 
+@pytest.mark.parametrize("bye, times", [("no", 3), ("yes", 1)])
+def test_follow_at_the_login(sandbox: Sandbox, config: Config,
+                             tmp_path: Path, bye: str, times: int) -> None:
+    """Refused at imap1, bob's client goes to imap2. It asks for the password
+    three times first, unless there is a BYE."""
+    config.edit(referral={"imap_referral_login_bye": bye})
+    client = Alpine(sandbox, tmp_path, "bob")
+    try:
+        for _ in range(times):
+            client.give_password(1)
+        client.give_password(2)
+        client.see("Folder: INBOX", "Welcome to imap2")
+    finally:
+        client.stop()
+
+
 def test_follow_an_offer(sandbox: Sandbox, config: Config,
                          tmp_path: Path) -> None:
     """bob logs in at imap1, and is told in the OK that his home is imap2."""

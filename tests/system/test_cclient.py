@@ -4,6 +4,7 @@ what it was told to do."""
 
 from __future__ import annotations
 
+import imaplib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,8 +32,10 @@ class Run:
     """What the client has printed."""
 
     def __init__(self, program: Path, sandbox: Sandbox, user: str,
-                 mailbox: str, *options: str) -> None:
-        host, port = sandbox.address(1)
+                 mailbox: str, *options: str,
+                 port: int | None = None) -> None:
+        host, usual_port = sandbox.address(1)
+        port = port or usual_port
         done = subprocess.run([program, f"{host}:{port}", user,
                                sandbox.password, mailbox, *options],
                               stdout=subprocess.PIPE, text=True, timeout=60,
@@ -63,6 +66,48 @@ def test_follows_a_login_referral(program: Path, sandbox: Sandbox,
     assert opened.startswith("{" + sandbox.server(2) + "/")
     assert run.starting("subject") == ["Welcome to imap2"]
     assert "Hello bob, this message is in your INBOX on imap2." in run.lines
+
+
+def test_is_asked_once(program: Path, sandbox: Sandbox, config: Config) -> None:
+    """A refused AUTHENTICATE is tried three times, unless there is a BYE."""
+    run = Run(program, sandbox, "bob", "INBOX", "authenticate")
+    assert run.starting("password") == ["0", "1", "2", "0"]
+    config.edit(referral={"imap_referral_login_bye": "yes"})
+    for way in ("authenticate", "command"):
+        run = Run(program, sandbox, "bob", "INBOX", way)
+        assert run.status == 0, run.output
+        assert run.starting("password") == ["0", "0"]
+        assert len(run.starting("referral")) == 1
+        assert run.starting("subject") == ["Welcome to imap2"]
+
+
+def test_one_attribute_for_both_kinds_of_clients(
+        program: Path, sandbox: Sandbox, config: Config,
+        directory: Directory) -> None:
+    """imap_referral_fallback: c-client comes by a listener for clients that
+    follow, imaplib by another, and both read the same mail."""
+    config.edit(referral={"imap_referral_fallback": "proxy",
+                          "imap_referral_followers": "port=10144",
+                          "imap_referral_proxy_tls": "starttls-any-cert"},
+                dovecot="service imap-login {\n  inet_listener followers {\n"
+                "    port = 10144\n  }\n}")
+    host, port = sandbox.address(1)
+    for number in (2, 3):
+        directory.set_home("dave", sandbox.address(number)[0])
+
+        def follows() -> Run | None:
+            run = Run(program, sandbox, "dave", "INBOX", port=10144)
+            assert run.status == 0, run.output
+            opened, = run.starting("opened")
+            return run if sandbox.server(number) in opened else None
+        run = wait_for(follows)
+        assert run.starting("subject") == [f"Welcome to imap{number}"]
+        client = imaplib.IMAP4(host, port, timeout=30)
+        client.login("dave", sandbox.password)
+        client.select("INBOX", readonly=True)
+        _, data = client.fetch("1", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+        assert f"Welcome to imap{number}".encode() in data[0][1]
+        client.logout()
 
 
 def test_follows_an_offer(program: Path, sandbox: Sandbox, config: Config,
