@@ -25,6 +25,9 @@ struct referral_client {
 	char *retry_error;
 	/* Lookups whose callback is still to be called. */
 	struct referral_lookup *lookups;
+	/* Callbacks of the dict that are running: more than one if the first
+	   one has looked something up and waits for it. */
+	unsigned int dict_callbacks;
 };
 
 /* Two things end a lookup, in either order: its callback, and the dict's one,
@@ -42,6 +45,9 @@ struct referral_lookup {
 	/* While it is handed to the dict. */
 	struct timeval send_time;
 	bool sending;
+	/* While it is not yet allowed to be. */
+	struct timeout *to_send;
+	char *username, *key;
 };
 
 struct referral_client *
@@ -60,8 +66,11 @@ referral_client_init(const char *base_dir, unsigned int timeout_msecs,
 static void referral_lookup_unref(struct referral_lookup *lookup)
 {
 	i_assert(lookup->refcount > 0);
-	if (--lookup->refcount == 0)
-		i_free(lookup);
+	if (--lookup->refcount > 0)
+		return;
+	i_free(lookup->username);
+	i_free(lookup->key);
+	i_free(lookup);
 }
 
 static void
@@ -71,6 +80,7 @@ referral_lookup_finish(struct referral_lookup *lookup,
 	referral_lookup_callback_t *callback = lookup->callback;
 
 	timeout_remove(&lookup->to);
+	timeout_remove(&lookup->to_send);
 	DLLIST_REMOVE(&lookup->client->lookups, lookup);
 	lookup->client = NULL;
 	lookup->callback = NULL;
@@ -132,14 +142,17 @@ referral_lookup_dict_callback(const struct dict_lookup_result *dict_result,
 		.value = dict_result->value,
 		.error = dict_result->error,
 	};
+	struct referral_client *client = lookup->client;
 
 	if (lookup->sending && dict_result->ret < 0) {
-		referral_client_check_blocked(lookup->client,
-					      &lookup->send_time,
+		referral_client_check_blocked(client, &lookup->send_time,
 					      dict_result->error);
 	}
-	if (lookup->callback != NULL)
+	if (lookup->callback != NULL) {
+		client->dict_callbacks++;
 		referral_lookup_finish(lookup, &result);
+		client->dict_callbacks--;
+	}
 	referral_lookup_unref(lookup);
 }
 
@@ -175,18 +188,14 @@ referral_lookup_create(struct referral_client *client,
 	return lookup;
 }
 
-#undef referral_client_lookup_async
-void referral_client_lookup_async(struct referral_client *client,
-				  const char *username, const char *key,
-				  referral_lookup_callback_t *callback,
-				  void *context)
+static void
+referral_lookup_send(struct referral_lookup *lookup, const char *username,
+		     const char *key)
 {
 	const struct dict_op_settings set = { .username = username };
-	struct referral_lookup *lookup;
 	const char *error;
 
-	lookup = referral_lookup_create(client, callback, context);
-	if (referral_client_open(client, &error) < 0) {
+	if (referral_client_open(lookup->client, &error) < 0) {
 		referral_lookup_fail(lookup, error);
 		return;
 	}
@@ -194,10 +203,37 @@ void referral_client_lookup_async(struct referral_client *client,
 	lookup->refcount += 2;
 	lookup->sending = TRUE;
 	i_gettimeofday(&lookup->send_time);
-	dict_lookup_async(client->dict, &set, key,
+	dict_lookup_async(lookup->client->dict, &set, key,
 			  referral_lookup_dict_callback, lookup);
 	lookup->sending = FALSE;
 	referral_lookup_unref(lookup);
+}
+
+static void referral_lookup_send_later(struct referral_lookup *lookup)
+{
+	timeout_remove(&lookup->to_send);
+	referral_lookup_send(lookup, lookup->username, lookup->key);
+}
+
+#undef referral_client_lookup_async
+void referral_client_lookup_async(struct referral_client *client,
+				  const char *username, const char *key,
+				  referral_lookup_callback_t *callback,
+				  void *context)
+{
+	struct referral_lookup *lookup;
+
+	lookup = referral_lookup_create(client, callback, context);
+	if (client->dict_callbacks == 0) {
+		referral_lookup_send(lookup, username, key);
+		return;
+	}
+	/* Dovecot's dict client keeps a pointer into its list of lookups while
+	   it calls back: one more of them would move the list away. */
+	lookup->username = i_strdup(username);
+	lookup->key = i_strdup(key);
+	lookup->to_send = timeout_add_short(0, referral_lookup_send_later,
+					    lookup);
 }
 
 /* Until the end only the dict's events are handled. */

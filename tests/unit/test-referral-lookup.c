@@ -44,6 +44,8 @@ static int fake_dict_ret;
 static bool fake_dict_open_fails;
 /* So many exist, and were opened */
 static unsigned int fake_dict_count, fake_dict_open_count;
+/* So many callbacks are running */
+static unsigned int fake_dict_answering;
 static struct fake_dict *fake_dict_last;
 
 static void fake_dict_answer_ret(struct fake_dict_lookup *lookup, int ret)
@@ -71,7 +73,9 @@ static void fake_dict_answer_ret(struct fake_dict_lookup *lookup, int ret)
 			result.values = values;
 		} else if (result.ret < 0)
 			result.error = t_strconcat("fake failure", NULL);
+		fake_dict_answering++;
 		lookup->callback(&result, lookup->context);
+		fake_dict_answering--;
 	} T_END;
 	T_BEGIN {
 		memset(t_malloc_no0(256), 'x', 256);
@@ -103,6 +107,8 @@ fake_dict_lookup_async(struct dict *dict, const struct dict_op_settings *set,
 	struct fake_dict *fake = container_of(dict, struct fake_dict, dict);
 	struct fake_dict_lookup *lookup;
 
+	/* Dovecot's dict client does not survive that when there are many */
+	test_assert(fake_dict_answering == 0);
 	lookup = i_new(struct fake_dict_lookup, 1);
 	lookup->fake = fake;
 	lookup->key = i_strdup(key);
@@ -424,6 +430,29 @@ static void test_referral_lookup_again(void)
 	}
 }
 
+static void test_referral_lookup_again_deinit(void)
+{
+	struct test_again again;
+	struct fake_dict *fake;
+
+	i_zero(&again);
+	again.client = test_lookup_begin("referral lookup: by a lookup's "
+					 "callback, and deinit",
+					 FAKE_DICT_LATER, 1);
+	again.left = 1;
+	referral_client_lookup_async(again.client, "joe", "shared/1",
+				     test_again_callback, &again);
+	fake = fake_dict_last;
+	fake_dict_answer_all(fake);
+	test_assert(again.left == 0);
+	test_assert(again.lookup.callback_count == 0);
+	referral_client_deinit(&again.client);
+	test_assert(again.lookup.callback_count == 1);
+	test_assert(again.lookup.ret == -1);
+	test_lookup_free(&again.lookup);
+	test_lookup_end(&again.client);
+}
+
 static void test_referral_lookup_sync(void)
 {
 	static const enum fake_dict_mode modes[] = {
@@ -570,6 +599,7 @@ int main(void)
 		test_referral_lookup_async_timeout,
 		test_referral_lookup_deinit,
 		test_referral_lookup_again,
+		test_referral_lookup_again_deinit,
 		test_referral_lookup_sync,
 		test_referral_lookup_sync_timeout,
 		test_referral_lookup_sync_in_ioloop,
