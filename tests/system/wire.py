@@ -11,6 +11,8 @@ import socket
 import ssl
 from dataclasses import dataclass, field
 
+import gssapi
+
 # A reply later than this means a hung server, not a slow one.
 DEADLINE_SECS = 30
 
@@ -213,31 +215,70 @@ class Imap:
         self.send(b64(f"{user} {digest}".encode()) + b"\r\n")
         return self.reply(tag)
 
-    def scram_sha_256(self, user: str, password: str) -> Reply:
+    def _scram(self, hash_name: str, user: str, password: str) -> Reply:
         """RFC 5802 and RFC 7677, without channel binding."""
         tag = self.tag()
         bare = f"n={user},r=fixednonceofthetests"
-        self.send(tag + b" AUTHENTICATE SCRAM-SHA-256 "
+        mechanism = hash_name.upper().replace("SHA", "SCRAM-SHA-").encode()
+        self.send(tag + b" AUTHENTICATE " + mechanism + b" "
                   + b64(f"n,,{bare}".encode()) + b"\r\n")
         first = self.reply(tag)
         if first.tagged:
             return first
         server_first = base64.b64decode(first.continuations[0][2:]).decode()
         fields = dict(part.split("=", 1) for part in server_first.split(","))
-        salted = hashlib.pbkdf2_hmac("sha256", password.encode(),
+        salted = hashlib.pbkdf2_hmac(hash_name, password.encode(),
                                      base64.b64decode(fields["s"]),
                                      int(fields["i"]))
-        client_key = hmac.digest(salted, b"Client Key", "sha256")
+        client_key = hmac.digest(salted, b"Client Key", hash_name)
         without_proof = f"c=biws,r={fields['r']}"
         message = f"{bare},{server_first},{without_proof}".encode()
-        signature = hmac.digest(hashlib.sha256(client_key).digest(), message,
-                                "sha256")
+        stored_key = hashlib.new(hash_name, client_key).digest()
+        signature = hmac.digest(stored_key, message, hash_name)
         proof = bytes(a ^ b for a, b in zip(client_key, signature))
         final = without_proof.encode() + b",p=" + b64(proof)
         self.send(b64(final) + b"\r\n")
         # With success the server's own proof comes first, to be
         # acknowledged by an empty line.
         return self.reply(tag, [b""])
+
+    def scram_sha_1(self, user: str, password: str) -> Reply:
+        return self._scram("sha1", user, password)
+
+    def scram_sha_256(self, user: str, password: str) -> Reply:
+        return self._scram("sha256", user, password)
+
+    def external(self, user: str = "") -> Reply:
+        """RFC 4422: who we are is what the TLS certificate says."""
+        return self.command("AUTHENTICATE EXTERNAL", [b64(user.encode())])
+
+    def oauthbearer(self, user: str, token: str) -> Reply:
+        """RFC 7628. A failure is explained first, and the explanation
+        acknowledged by ^A."""
+        data = f"n,a={user},\1auth=Bearer {token}\1\1".encode()
+        return self.command("AUTHENTICATE OAUTHBEARER",
+                            [b64(data), b64(b"\1")])
+
+    def xoauth2(self, user: str, token: str) -> Reply:
+        data = f"user={user}\1auth=Bearer {token}\1\1".encode()
+        return self.command("AUTHENTICATE XOAUTH2", [b64(data), b""])
+
+    def gssapi(self, user: str, context: gssapi.SecurityContext) -> Reply:
+        """RFC 4752, without a security layer."""
+        tag = self.tag()
+        self.send(tag + b" AUTHENTICATE GSSAPI\r\n")
+        reply = self.reply(tag)
+        while not reply.tagged and not context.complete:
+            token = base64.b64decode(reply.continuations[-1][2:])
+            answer = context.step(token or None)
+            self.send(b64(answer or b"") + b"\r\n")
+            reply = self.reply(tag)
+        if reply.tagged:
+            return reply
+        context.unwrap(base64.b64decode(reply.continuations[-1][2:]))
+        answer = context.wrap(b"\1\0\0\0" + user.encode(), False).message
+        self.send(b64(answer) + b"\r\n")
+        return self.reply(tag)
 
 
 # What a person may log in with, and the mechanism that Dovecot names in the
@@ -248,5 +289,6 @@ LOGINS = {
     "PLAIN with initial response": (Imap.plain_initial, "PLAIN"),
     "LOGIN": (Imap.sasl_login, "LOGIN"),
     "CRAM-MD5": (Imap.cram_md5, "CRAM-MD5"),
+    "SCRAM-SHA-1": (Imap.scram_sha_1, "SCRAM-SHA-1"),
     "SCRAM-SHA-256": (Imap.scram_sha_256, "SCRAM-SHA-256"),
 }
