@@ -16,6 +16,10 @@ static bool passdb_referral_is_authenticated(struct auth_request *auth_request)
 {
 	if (auth_request->fields.skip_password_check)
 		return TRUE;
+	/* GSSAPI asks the passdbs when it knows the user already, whatever they
+	   say. */
+	if (auth_request->passdb_success)
+		return TRUE;
 	e_error(authdb_event(auth_request), "No passdb before this one has "
 		"accepted the user: refused. This passdb needs "
 		"\"skip = unauthenticated\", and the ones before it "
