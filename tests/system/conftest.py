@@ -95,17 +95,19 @@ class Config:
 
     def edit(self, referral: dict[str, str | None] | None = None,
              ldap: dict[str, str | None] | None = None,
-             dovecot: str = "", remove: str = "") -> None:
+             dovecot: str = "", remove: str = "",
+             passdbs: str | None = None) -> None:
         """Set lines of the two settings files, append to Dovecot's
-        configuration, and remove a line of it wherever it is; stop before
-        and start after."""
+        configuration, remove a line of it wherever it is, and replace the
+        passdb that checks passwords; stop before and start after."""
         self._sandbox.stop(self._name)
-        self.write(referral, ldap, dovecot, remove)
+        self.write(referral, ldap, dovecot, remove, passdbs)
         self._sandbox.start(self._name)
 
     def write(self, referral: dict[str, str | None] | None = None,
               ldap: dict[str, str | None] | None = None,
-              dovecot: str = "", remove: str = "") -> None:
+              dovecot: str = "", remove: str = "",
+              passdbs: str | None = None) -> None:
         """The same with the server stopped, or about to be."""
         for path, settings in ((self.referral, referral), (self.ldap, ldap)):
             for name, value in (settings or {}).items():
@@ -117,6 +119,12 @@ class Config:
                 stream.write("\n" + dovecot + "\n")
         if remove:
             self._remove(remove)
+        if passdbs is not None:
+            self._save(self.dovecot)
+            text, count = re.subn(r"(?ms)^passdb .*?^\}\n", lambda _: passdbs,
+                                  self.dovecot.read_text(), count=1)
+            assert count == 1, f"no passdb in {self.dovecot}"
+            self.dovecot.write_text(text)
 
     def _remove(self, text: str) -> None:
         removed = False

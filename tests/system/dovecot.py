@@ -116,6 +116,102 @@ def login_service(one_client: bool) -> str:
             f"  process_min_avail = {0 if one_client else 1}\n}}\n")
 
 
+# What a passdb before ours needs.
+CONTINUE = "result_success = continue"
+
+
+def _passdb(name: str, driver: str, settings: list[str],
+            rules: tuple[str, ...]) -> str:
+    head = "passdb" if IS_2_3 else f"passdb {name}"
+    lines = [f"driver = {driver}", *settings, *rules]
+    return f"{head} {{\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
+
+
+def passwd_file(path: Path | str, *rules: str,
+                name: str = "passwd-file") -> str:
+    """Configuration of a passdb, as all of the following."""
+    return _passdb(name, "passwd-file", [
+        f"args = {path}" if IS_2_3 else f"passwd_file_path = {path}"], rules)
+
+
+def no_password(*rules: str, name: str = "no-password") -> str:
+    """Accepts everybody."""
+    return _passdb(name, "static", [
+        "args = nopassword=y" if IS_2_3
+        else "fields {\n    nopassword = yes\n  }"], rules)
+
+
+def lua(script: Path, *rules: str, name: str = "lua") -> str:
+    """Runs in the process auth-worker."""
+    return _passdb(name, "lua", [
+        f"args = file={script} blocking=yes" if IS_2_3
+        else f"lua_file = {script}"], rules)
+
+
+def tokens(folder: Path, *rules: str) -> str:
+    """Checks OAuth tokens of the form JWT by the keys in the folder. 2.4 needs
+    no passdb for that."""
+    if not IS_2_3:
+        return f"""
+oauth2 {{
+  introspection_mode = local
+  username_attribute = sub
+}}
+oauth2_local_validation {{
+  dict fs {{
+    fs posix {{
+      prefix = {folder}/
+    }}
+  }}
+}}
+"""
+    settings = folder / "oauth2.conf.ext"
+    settings.write_text("introspection_mode = local\n"
+                        "username_attribute = sub\n"
+                        f"local_validation_key_dict = fs:posix:prefix={folder}/"
+                        "\n")
+    settings.chmod(0o644)
+    return _passdb("oauth2", "oauth2", [
+        f"args = {settings}", "mechanisms = oauthbearer xoauth2"], rules)
+
+
+def mechanisms(*more: str) -> str:
+    """Configuration with these beside the usual ones."""
+    return ("auth_mechanisms = plain login cram-md5 scram-sha-1 "
+            f"scram-sha-256 {' '.join(more)}\n")
+
+
+def client_certificates(authority: str) -> str:
+    """The certificate says who the user is; none is needed to connect."""
+    if IS_2_3:
+        return (f"ssl_ca = <{authority}\nssl_verify_client_cert = yes\n"
+                "ssl_require_crl = no\nauth_ssl_username_from_cert = yes\n")
+    return (f"ssl_server {{\n  ca_file = {authority}\n"
+            "  request_client_cert = yes\n  require_crl = no\n}\n"
+            "auth_ssl_username_from_cert = yes\n")
+
+
+def environment(**variables: object) -> str:
+    """Variables for all processes."""
+    if IS_2_3:
+        words = " ".join(f"{name}={value}"
+                         for name, value in variables.items())
+        return f"import_environment = $import_environment {words}\n"
+    return ("import_environment {\n"
+            + "".join(f"  {name} = {value}\n"
+                      for name, value in variables.items()) + "}\n")
+
+
+def static_userdb(user: str, group: str, home: str) -> str:
+    """Configuration of a userdb that knows everybody."""
+    if IS_2_3:
+        return ("userdb {\n  driver = static\n"
+                f"  args = uid={user} gid={group} home={home}/%u\n}}\n")
+    return ("userdb static {\n  fields {\n"
+            f"    uid = {user}\n    gid = {group}\n"
+            f"    home = {home}/%{{user}}\n  }}\n}}\n")
+
+
 def namespace(name: str, prefix: str, *settings: str) -> str:
     """Configuration of a public namespace with no mailbox of its own."""
     nothing = ("  location = fail::LAYOUT=none\n" if IS_2_3 else
