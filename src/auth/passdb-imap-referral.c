@@ -9,6 +9,7 @@
 #include "passdb-referral-reply.h"
 #include "passdb-referral-request.h"
 #include "passdb-imap-referral.h"
+#include "passdb-imap-referral-order.h"
 
 /* The password has been checked by a passdb before us, or - as with CRAM and
    SCRAM - it will be checked against the credentials that came from there. */
@@ -103,6 +104,7 @@ void passdb_imap_referral_init(struct passdb_module *module)
 	struct imap_referral_passdb *passdb =
 		container_of(module, struct imap_referral_passdb, module);
 
+	passdb_imap_referral_check_order();
 	passdb->client = referral_client_init(passdb->base_dir,
 					      passdb->set->timeout_msecs,
 					      auth_event);
