@@ -148,6 +148,38 @@ def lua(script: Path, *rules: str, name: str = "lua") -> str:
         else f"lua_file = {script}"], rules)
 
 
+def ldap(folder: Path, uri: str, base: str, reader: tuple[str, str],
+         *rules: str, bind: bool) -> str:
+    """Asks the directory for the password, or checks it by a bind."""
+    dn, password = reader
+    yes = "yes" if bind else "no"
+    if not IS_2_3:
+        fields = "    user = %{ldap:uid}\n" + \
+            ("" if bind else "    password = %{ldap:userPassword}\n")
+        return (f"ldap_uris = {uri}\nldap_base = {base}\n"
+                f"ldap_auth_dn = {dn}\nldap_auth_dn_password = {password}\n"
+                + _passdb("ldap", "ldap", [
+                    "ldap_filter = (uid=%{user})", f"ldap_bind = {yes}",
+                    "default_password_scheme = PLAIN",
+                    f"fields {{\n{fields}  }}"], rules))
+    settings = folder / "passdb-ldap.conf.ext"
+    attributes = "uid=user" + ("" if bind else ",userPassword=password")
+    settings.write_text(f"uris = {uri}\nbase = {base}\ndn = {dn}\n"
+                        f"dnpass = {password}\nauth_bind = {yes}\n"
+                        f"pass_filter = (uid=%u)\npass_attrs = {attributes}\n"
+                        "default_pass_scheme = PLAIN\n")
+    return _passdb("ldap", "ldap", [f"args = {settings}"], rules)
+
+
+# Names as they come, in lower case and without a domain.
+USERNAME_FORMAT = "auth_username_format = " + (
+    "%Ln" if IS_2_3 else "%{user | username | lower}")
+
+# What is right and wrong is remembered.
+CACHE = ("auth_cache_size = 1M\nauth_cache_ttl = 1 hour\n"
+         "auth_cache_negative_ttl = 1 hour\n")
+
+
 def tokens(folder: Path, *rules: str) -> str:
     """Checks OAuth tokens of the form JWT by the keys in the folder. 2.4 needs
     no passdb for that."""
