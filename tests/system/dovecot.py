@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import subprocess
 from pathlib import Path
+
+from wire import Reply
 
 VERSION = subprocess.run(["dovecot", "--version"], stdout=subprocess.PIPE,
                          text=True, check=True).stdout.split()[0]
@@ -120,6 +123,13 @@ def login_service(one_client: bool) -> str:
 CONTINUE = "result_success = continue"
 
 
+def only_for(mechanism: str) -> str:
+    """Line of a passdb."""
+    return f"mechanisms = {mechanism}" if IS_2_3 \
+        else f"mechanisms_filter = {mechanism}"
+
+
+
 def _passdb(name: str, driver: str, settings: list[str],
             rules: tuple[str, ...]) -> str:
     head = "passdb" if IS_2_3 else f"passdb {name}"
@@ -205,6 +215,44 @@ oauth2_local_validation {{
     settings.chmod(0o644)
     return _passdb("oauth2", "oauth2", [
         f"args = {settings}", "mechanisms = oauthbearer xoauth2"], rules)
+
+
+# The word of `doveadm auth test -x` for the protocol.
+AUTH_PROTOCOL = "service" if IS_2_3 else "protocol"
+
+# All protocols that Dovecot has, on the ports of OTHER_PORTS.
+OTHER_PORTS = {"submission": 10587, "sieve": 14190, "lmtp": 10024}
+OTHER_PROTOCOLS = f"""
+protocols = imap pop3 lmtp submission sieve
+service submission-login {{
+  inet_listener submission {{
+    port = {OTHER_PORTS["submission"]}
+  }}
+  inet_listener submissions {{
+    port = 0
+  }}
+}}
+service managesieve-login {{
+  inet_listener sieve {{
+    port = {OTHER_PORTS["sieve"]}
+  }}
+}}
+service lmtp {{
+  inet_listener lmtp {{
+    port = {OTHER_PORTS["lmtp"]}
+  }}
+}}
+submission_relay_host = 127.0.0.1
+submission_backend_capabilities = 8BITMIME
+"""
+
+
+def says_unavailable(mechanism: str, reply: Reply) -> bool:
+    """With tokens 2.4 says it only in its explanation."""
+    if not IS_2_3 and mechanism in ("OAUTHBEARER", "XOAUTH2"):
+        explanation = base64.b64decode(reply.continuations[-1][2:])
+        return b"500" in explanation or b"internal_failure" in explanation
+    return reply.tagged.startswith("NO [UNAVAILABLE]")
 
 
 def mechanisms(*more: str) -> str:

@@ -26,7 +26,7 @@ SCRIPT = """
 function auth_passdb_lookup(request)
   for user in string.gmatch("alice bob carol dave erin", "%a+") do
     if request.user == user then
-      return dovecot.auth.PASSDB_RESULT_OK, "password={PLAIN}secret"
+      return dovecot.auth.PASSDB_RESULT_OK, {password = "{PLAIN}secret"}
     end
   end
   return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, ""
@@ -142,9 +142,13 @@ def expect_wrong(sandbox: Sandbox, mechanism: str, user: str) -> None:
     assert reply.tagged.startswith("NO [AUTHENTICATIONFAILED]"), reply
 
 
-def test_right_password(sandbox: Sandbox, mechanisms: list[str]) -> None:
+def test_right_password(sandbox: Sandbox, world: World,
+                        mechanisms: list[str]) -> None:
+    log = sandbox.log(1)
     for mechanism in mechanisms:
         expect_all_right(sandbox, mechanism)
+    cached = dovecot.CACHE in world.config.dovecot.read_text()
+    assert bool(log.lines("auth", "cache hit")) == cached
 
 
 def test_wrong_password(sandbox: Sandbox, mechanisms: list[str]) -> None:

@@ -192,8 +192,8 @@ class Imap:
         return self.command(b"LOGIN %s %s" % (quoted(user),
                                               quoted(password)))
 
-    def plain(self, user: str, password: str) -> Reply:
-        secret = f"\0{user}\0{password}".encode()
+    def plain(self, user: str, password: str, as_user: str = "") -> Reply:
+        secret = f"{as_user}\0{user}\0{password}".encode()
         return self.command("AUTHENTICATE PLAIN", [b64(secret)])
 
     def plain_initial(self, user: str, password: str) -> Reply:
