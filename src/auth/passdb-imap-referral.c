@@ -11,15 +11,28 @@
 #include "passdb-imap-referral.h"
 #include "passdb-imap-referral-order.h"
 
+/* GSSAPI asks the passdbs when it knows already who the user is. Not so with
+   others, where a passdb of "result_failure = continue-ok" looks the same. */
+static bool is_proven_by_mechanism(struct passdb_referral_request *request)
+{
+	const struct auth_request *auth_request = request->auth_request;
+
+	return request->credentials_callback != NULL &&
+		auth_request->passdb_success &&
+		(null_strcmp(auth_request->fields.mech_name, "GSSAPI") == 0 ||
+		 null_strcmp(auth_request->fields.mech_name,
+			     "GSS-SPNEGO") == 0);
+}
+
 /* The password has been checked by a passdb before us, or - as with CRAM and
    SCRAM - it will be checked against the credentials that came from there. */
-static bool passdb_referral_is_authenticated(struct auth_request *auth_request)
+static bool
+passdb_referral_is_authenticated(struct passdb_referral_request *request)
 {
-	if (auth_request->fields.skip_password_check)
-		return TRUE;
-	/* GSSAPI asks the passdbs when it knows the user already, whatever they
-	   say. */
-	if (auth_request->passdb_success)
+	struct auth_request *auth_request = request->auth_request;
+
+	if (auth_request->fields.skip_password_check ||
+	    is_proven_by_mechanism(request))
 		return TRUE;
 	e_error(authdb_event(auth_request), "No passdb before this one has "
 		"accepted the user: refused. This passdb needs "
@@ -48,7 +61,7 @@ static void passdb_referral_start(struct passdb_referral_request *request)
 	request->passdb = container_of(auth_request->passdb->passdb,
 				       struct imap_referral_passdb, module);
 	auth_request_ref(auth_request);
-	if (!passdb_referral_is_authenticated(auth_request))
+	if (!passdb_referral_is_authenticated(request))
 		passdb_referral_finish(request, PASSDB_RESULT_INTERNAL_FAILURE);
 	else if (!passdb_referral_is_wanted(request))
 		passdb_referral_finish(request, PASSDB_RESULT_OK);

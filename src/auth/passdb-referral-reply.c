@@ -202,19 +202,28 @@ static bool is_token_mechanism(const char *mech_name)
 		strcmp(mech_name, "XOAUTH2") == 0;
 }
 
-static bool
-passdb_referral_can_forward(struct passdb_referral_request *request)
+/* Returns what the client has given as a proof, NULL if nobody but us can use
+   it. */
+static const char *
+passdb_referral_get_secret(struct passdb_referral_request *request)
 {
 	struct auth_request *auth_request = request->auth_request;
 	const char *mech_name = auth_request->fields.mech_name;
+	const char *secret = auth_request->mech_password;
 
-	if (request->verify_callback == NULL || mech_name == NULL ||
-	    auth_request->mech_password == NULL ||
-	    *auth_request->mech_password == '\0')
-		return FALSE;
-	return strcmp(mech_name, "PLAIN") == 0 ||
-		strcmp(mech_name, "LOGIN") == 0 ||
-		is_token_mechanism(mech_name);
+	if (mech_name == NULL)
+		return NULL;
+	if (is_token_mechanism(mech_name)) {
+		/* Dovecot 2.4 */
+		if (secret == NULL) {
+			secret = auth_fields_find(
+				auth_request->fields.extra_fields, "token");
+		}
+	} else if (request->verify_callback == NULL ||
+		   (strcmp(mech_name, "PLAIN") != 0 &&
+		    strcmp(mech_name, "LOGIN") != 0))
+		return NULL;
+	return secret == NULL || *secret == '\0' ? NULL : secret;
 }
 
 bool passdb_referral_wants_proxy(struct passdb_referral_request *request)
@@ -236,7 +245,7 @@ bool passdb_referral_wants_proxy(struct passdb_referral_request *request)
 		break;
 	}
 	return !referral_followers_match(request->passdb->followers, &conn) &&
-		passdb_referral_can_forward(request);
+		passdb_referral_get_secret(request) != NULL;
 }
 
 static void
@@ -273,6 +282,8 @@ static void passdb_referral_proxy_to(struct passdb_referral_request *request)
 	const char *ip = net_ip2addr(&request->home.ip);
 	in_port_t port = request->home.port;
 
+	auth_request_set_field(auth_request, "pass",
+			       passdb_referral_get_secret(request), NULL);
 	if (is_token_mechanism(auth_request->fields.mech_name)) {
 		auth_request_set_field(auth_request, "proxy_mech",
 				       auth_request->fields.mech_name, NULL);

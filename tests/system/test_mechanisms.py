@@ -325,3 +325,22 @@ def test_without_skip_no_home_elsewhere_is_logged_in(
     client, reply = MECHANISMS[mechanism](means, "bob")
     with client:
         assert reply.status == "NO", reply
+
+
+# --- clients that do not follow referrals
+
+def test_fallback(sandbox: Sandbox, means: Means, config: Config,
+                  mechanism: str) -> None:
+    """Tokens are handed on to the home server. Nobody but us can use the
+    rest."""
+    config.edit(referral={"imap_referral_fallback": "proxy",
+                          "imap_referral_proxy_tls": "starttls-any-cert"})
+    client, reply = MECHANISMS[mechanism](means, "bob")
+    with client:
+        if mechanism in ("EXTERNAL", "GSSAPI"):
+            expect_referral(reply, "bob", mechanism, sandbox.server(2))
+            return
+        assert reply.status == "OK", reply
+        client.ok("SELECT INBOX")
+        fetched = client.ok("FETCH 1 BODY.PEEK[HEADER.FIELDS (SUBJECT)]")
+        assert any("Welcome to imap2" in line for line in fetched.untagged)
