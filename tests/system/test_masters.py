@@ -100,3 +100,32 @@ def test_authorization_without_masters(sandbox: Sandbox) -> None:
     with sandbox.imap() as client:
         expect_refused(client, client.plain("alice", sandbox.password,
                                             "bob"))
+
+
+def test_masters_may_be_referred(sandbox: Sandbox, config: Config) -> None:
+    """imap_referral_masters, for servers that have the same masters."""
+    users = config.dovecot.with_name("users")
+    file = config.dovecot.with_name("masters")
+    file.write_text(f"admin:{{PLAIN}}{PASSWORD}::::::\n")
+    file.chmod(0o644)
+    config.edit(
+        passdbs=dovecot.passwd_file(file, "master = yes", dovecot.CONTINUE,
+                                    name="masters")
+        + dovecot.passwd_file(users, dovecot.CONTINUE),
+        dovecot="auth_master_user_separator = *\n",
+        referral={"imap_referral_masters": "yes"})
+    for login in WAYS.values():
+        with sandbox.imap() as client:
+            reply = login(client, "bob", PASSWORD)
+            assert reply.referral and \
+                reply.referral.startswith("imap://bob;AUTH="), reply
+            assert reply.referral.endswith(f"@{sandbox.server(2)}/")
+        with sandbox.imap() as client:
+            assert login(client, "alice", PASSWORD).status == "OK"
+    at_once(lambda login: refused(sandbox, login), WAYS.values())
+    file.unlink()
+
+
+def refused(sandbox: Sandbox, login: Callable[[Imap, str, str], Reply]) -> None:
+    with sandbox.imap() as client:
+        expect_refused(client, login(client, "bob", "wrong"))
