@@ -1,5 +1,5 @@
-"""POP3, submission, ManageSieve, LMTP and doveadm are left alone: bob, whose home
-is imap2, uses them at imap1, whether the directory answers or not."""
+"""POP3, submission, ManageSieve, LMTP and doveadm are left alone: bob, at home
+on imap2, uses them at imap1, whether the directory answers or not."""
 
 from __future__ import annotations
 
