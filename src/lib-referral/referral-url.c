@@ -215,6 +215,10 @@ int referral_url_parse_server(pool_t pool, const char *str,
 		*error_r = "expected host[:port], but it is empty";
 		return -1;
 	}
+	if (strstr(str, "://") != NULL) {
+		*error_r = "expected host[:port], not a URL";
+		return -1;
+	}
 	if (*str == '[') {
 		if ((p = strchr(str, ']')) == NULL ||
 		    (p[1] != '\0' && p[1] != ':')) {

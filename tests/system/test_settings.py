@@ -41,6 +41,7 @@ PLUGIN_WRONG = {
     "cache": ("imap_referral_cache_ttl", "soon", r"\bms\b|second"),
     "time": ("imap_referral_timeout", "soon", r"\bms\b|second"),
     "server": ("imap_referral_server", "not$a$host", "host"),
+    "server as a URL": ("imap_referral_server", "imap://x/", "not a URL"),
     "aliases": ("imap_referral_aliases", "good.example.org bad$host",
                 "host"),
 }

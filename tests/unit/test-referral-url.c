@@ -495,6 +495,28 @@ static void test_referral_url_parse_server(void)
 	test_end();
 }
 
+/* What people write there by mistake: it has no wrong port. */
+static void test_referral_url_parse_server_url(void)
+{
+	static const char *const tests[] = {
+		"imap://h", "imap://h/", "imap://h:143/x", "imap://[::1]/",
+		"ldap://h",
+	};
+	struct referral_url url;
+	const char *error;
+	unsigned int i;
+
+	test_begin("referral url: parse host and port: URL");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_idx(referral_url_parse_server(
+			pool_datastack_create(), tests[i], 143, &url,
+			&error) == -1, i);
+		test_assert_strcmp_idx(error, "expected host[:port], not a URL",
+				       i);
+	}
+	test_end();
+}
+
 static void test_referral_mailbox_name_error(void)
 {
 	static const struct {
@@ -727,6 +749,7 @@ int main(void)
 		test_referral_url_parse_bad,
 		test_referral_url_parse_long,
 		test_referral_url_parse_server,
+		test_referral_url_parse_server_url,
 		test_referral_mailbox_name_error,
 		test_referral_user_name_error,
 		test_referral_url_create_all_bytes,
