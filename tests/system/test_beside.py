@@ -56,6 +56,33 @@ def alice(sandbox: Sandbox) -> Iterator[Imap]:
         yield client
 
 
+# --- users of all kinds
+
+def test_user_with_an_id_of_its_own(sandbox: Sandbox,
+                                    config: Config) -> None:
+    """As system users have: the imap process runs as nobody else's, and is let
+    to the directory all the same."""
+    home = Path(sandbox.env["SANDBOX_DIR"]) / "imap1" / "nobody"
+    home.mkdir()
+    shutil.chown(home, "nobody", "nogroup")
+    users = config.dovecot.with_name("users")
+    before = users.read_bytes()
+    owner = home.stat()
+    users.write_bytes(before + b"nobody:{PLAIN}%s:%d:%d::%s::\n" % (
+        sandbox.password.encode(), owner.st_uid, owner.st_gid,
+        str(home).encode()))
+    try:
+        config.edit(dovecot="service imap {\n  process_limit = 1\n}")
+        with sandbox.session("nobody") as client:
+            pid, = sandbox.pids("imap")
+            assert Path(f"/proc/{pid}").stat().st_uid == owner.st_uid
+            assert client.command(f"SELECT {SALES}").tagged == \
+                sandbox.mailbox_referral("nobody", 2, SALES)
+    finally:
+        users.write_bytes(before)
+        shutil.rmtree(home)
+
+
 # --- namespaces
 
 def test_namespace_with_nothing_here(sandbox: Sandbox, config: Config,
