@@ -38,6 +38,17 @@ start_afresh() {
 	"$sandbox" status | sed 's/^/  /'
 }
 
+say_who_lives_where() {
+	cat <<END
+
+Who lives where, as the directory has it:
+  imap1  alice
+  imap2  bob; Shared/sales with what is below it
+  imap3  carol; Shared/Büro & co, and a copy of Shared/sales
+dave has no home there and may log in anywhere; erin's home is a server that does not exist.
+END
+}
+
 bob_logs_in() {
 	scene "1. bob logs in at imap1, but his home is imap2" \
 		"His entry in LDAP says \"mailHost: $IMAP2_HOST\". Watch imap1 check his password" \
@@ -93,6 +104,12 @@ prepare_alpine() {
 }
 
 say_how_to_go_on() {
+	local stop="$sandbox stop"
+
+	if [ -n "${REFERRAL_SANDBOX_DIR:-}" ]; then
+		stop="REFERRAL_SANDBOX_DIR=$(printf %q \
+			"$REFERRAL_SANDBOX_DIR") $stop"
+	fi
 	cat <<END
 
 ${bold}Now try it yourself${plain}
@@ -101,19 +118,19 @@ The servers keep running. Users: alice, bob, carol, dave, erin; password: $USER_
 Alpine follows referrals by itself. Log in as bob, and the message that you see is on imap2
 (it asks for the password at each server):
   alpine -i -p $SANDBOX_DIR/pinerc
-By hand, with TLS or without; type "a1 LOGIN bob $USER_PASSWORD":
+By hand; type "a1 LOGIN bob $USER_PASSWORD":
   openssl s_client -quiet -crlf -CAfile $TLS_CA -connect $IMAP1_HOST:$IMAP1_TLS_PORT
-  telnet $IMAP1_HOST $IMAP1_PORT
 The directory:
   ldapsearch -x -LLL -H $LDAP1_URI -D $LDAP_ADMIN_DN -w $LDAP_ADMIN_PASSWORD -b $LDAP_BASE
 Configuration, logs and mail of each server are in $SANDBOX_DIR.
 To stop the servers and remove that folder:
-  $sandbox stop
+  $stop
 END
 }
 
 "$here/setup.sh"
 start_afresh
+say_who_lives_where
 bob_logs_in
 alice_opens_mailbox
 move_alice
