@@ -77,5 +77,5 @@ imap_referral_rename_get_response(struct mail_user *user,
 		       stays ? &old_url : NULL, &new_url);
 	return referral_response_rename(&old_url, &new_url,
 					old_local ? &new_url : &old_url,
-					user->username);
+					imap_referral_user_get_url_user(user));
 }

@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "array.h"
+#include "str.h"
 #include "time-util.h"
 #include "imap-match.h"
 #include "module-context.h"
@@ -14,6 +15,7 @@
 #include "referral-lookup.h"
 #include "referral-response.h"
 #include "referral-self.h"
+#include "referral-template.h"
 #include "imap-referral-answers.h"
 #include "imap-referral-compat.h"
 #include "imap-referral-user.h"
@@ -32,6 +34,8 @@ struct imap_referral_user {
 	struct imap_referral_answers *answers;
 	/* NULL if no private mailbox can be remote */
 	struct imap_match_glob *mailboxes;
+	/* The user's login name at other servers. */
+	const char *url_user;
 	/* The user is a guest if the host is set. */
 	struct referral_url home;
 };
@@ -89,6 +93,14 @@ home_parse(struct mail_user *user, struct referral_url *home_r,
 		referral_url_parse(user->pool, url, home_r, error_r);
 }
 
+static const char *url_user_expand(struct mail_user *user, const char *template)
+{
+	string_t *str = t_str_new(64);
+
+	referral_template_expand(str, template, user->username, NULL);
+	return p_strdup(user->pool, str_c(str));
+}
+
 void imap_referral_user_created(struct mail_user *user)
 {
 	struct mail_user_vfuncs *v = user->vlast;
@@ -109,6 +121,7 @@ void imap_referral_user_created(struct mail_user *user)
 			"imap_referral plugin: %s", error);
 		return;
 	}
+	ruser->url_user = url_user_expand(user, ruser->set.login_user);
 	ruser->mailboxes = mailbox_patterns_parse(user->pool,
 						  ruser->set.mailboxes);
 	ruser->client = referral_client_init(user->set->base_dir,
@@ -145,6 +158,14 @@ bool imap_referral_user_is_guest(struct mail_user *user)
 	struct imap_referral_user *ruser = IMAP_REFERRAL_USER_CONTEXT(user);
 
 	return ruser != NULL && ruser->home.host != NULL;
+}
+
+const char *imap_referral_user_get_url_user(struct mail_user *user)
+{
+	struct imap_referral_user *ruser =
+		IMAP_REFERRAL_USER_CONTEXT_REQUIRE(user);
+
+	return ruser->url_user;
 }
 
 const char *imap_referral_user_get_offer(struct mail_user *user)
@@ -498,7 +519,8 @@ imap_referral_location_response(struct mail_user *user,
 	case IMAP_REFERRAL_PLACE_LOCAL:
 		break;
 	case IMAP_REFERRAL_PLACE_REMOTE:
-		return referral_response_mailbox(urls, count, user->username);
+		return referral_response_mailbox(urls, count,
+			imap_referral_user_get_url_user(user));
 	case IMAP_REFERRAL_PLACE_NO_VISITORS:
 		return referral_response_no_visitors(&urls[0]);
 	case IMAP_REFERRAL_PLACE_UNKNOWN:

@@ -38,6 +38,10 @@ struct imap_referral_location {
    fails, with a message that says what is expected. */
 void imap_referral_user_created(struct mail_user *user);
 
+/* Returns the user's login name at other servers, which belongs to the user.
+   The user has our context. */
+const char *imap_referral_user_get_url_user(struct mail_user *user);
+
 /* Returns the user's settings, NULL if the user was not prepared. */
 const struct referral_plugin_settings *
 imap_referral_user_get_settings(struct mail_user *user);

@@ -53,7 +53,6 @@ login_user_check(const char *name, const char *value, const char **error_r)
 	const char *expected;
 	bool has_user, has_variables;
 
-	/* Dovecot 2.3 has replaced the variables in plugin { }. */
 	expected = referral_template_error(value, &has_user, &has_variables);
 	if (*value == '\0')
 		expected = "a name such as %{user}";

@@ -135,6 +135,13 @@ def test_name_at_the_home_server(sandbox: Sandbox, directory: Directory,
                     sandbox.server(2))
     with sandbox.imap() as client:
         expect_refused(client, client.login("dave@example.org", "wrong"))
+    # The same at home, for mailboxes that are elsewhere.
+    directory.set_home("dave", sandbox.address(1)[0])
+    wait_for(lambda: sandbox.login("dave@example.org").status == "OK")
+    with sandbox.session("dave@example.org") as client:
+        referral = client.command("SELECT Shared/sales").referral
+        assert referral and referral.lower() == (
+            f"imap://{name};AUTH=*@{sandbox.server(2)}/Shared/sales").lower()
 
 
 @pytest.mark.parametrize("login", ["plain", "plain_initial", "login"])
