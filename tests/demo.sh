@@ -98,6 +98,56 @@ alice_logs_in_again() {
 		fail "alice should have come to imap3"
 }
 
+# set_state STATE [SUCCESSOR]: of imap1.
+set_state() {
+	local dn="cn=imap1,ou=servers,$LDAP_BASE"
+
+	printf 'dn: %s\nchangetype: modify\n%s\n' "$dn" \
+		"replace: imapServerState
+imapServerState: $1
+-
+replace: imapHomeServer${2:+
+imapHomeServer: $2}" | ldapmodify -x -H "$LDAP1_URI" -D "$LDAP_ADMIN_DN" \
+		-w "$LDAP_ADMIN_PASSWORD" >/dev/null ||
+		fail "the directory was not changed"
+}
+
+# greeting: the first line that imap1 says to who connects.
+greeting() {
+	local line
+
+	exec 3<>"/dev/tcp/$IMAP1_HOST/$IMAP1_PORT" || fail "imap1 is not there"
+	read -r -t "$move_timeout_secs" line <&3
+	exec 3>&-
+	printf '%s\n' "${line%$'\r'}"
+}
+
+# wait_for_greeting PATTERN
+wait_for_greeting() {
+	local deadline=$((SECONDS + move_timeout_secs))
+
+	until [[ $(greeting) == $1 ]]; do
+		[ "$SECONDS" -lt "$deadline" ] ||
+			fail "imap1 still says: $(greeting)"
+		sleep 0.1
+	done
+}
+
+take_imap1_out_of_service() {
+	scene "4. imap1 is taken out of service" \
+		"Its own entry in LDAP says drain, and that imap2 takes over. Who is connected" \
+		"works on; who connects now is sent away, before any password."
+	printf '  %scn=imap1,ou=servers,%s: imapServerState: drain, imapHomeServer: %s%s\n\n' \
+		"$blue" "$LDAP_BASE" "$imap2" "$plain"
+	set_state drain "$imap2"
+	wait_for_greeting '\* BYE *'
+	printf '  S: %s\n\n' "$(greeting)"
+	printf '%s\n\n' "And back: imapServerState: active."
+	set_state active
+	wait_for_greeting '\* OK *'
+	printf '  S: %s\n' "$(greeting | cut -c -60)..."
+}
+
 prepare_alpine() {
 	sed -e "s|@IMAP1@|$imap1|; s|@TLS_CA@|$TLS_CA|" \
 		"$here/sandbox.d/pinerc" >"$SANDBOX_DIR/pinerc"
@@ -135,5 +185,6 @@ bob_logs_in
 alice_opens_mailbox
 move_alice
 alice_logs_in_again
+take_imap1_out_of_service
 prepare_alpine
 say_how_to_go_on

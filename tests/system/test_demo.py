@@ -40,6 +40,8 @@ def output() -> Iterator[str]:
 
 def test_ends_where_it_should(output: str) -> None:
     assert "3. An administrator moves alice to imap3" in output
+    assert "4. imap1 is taken out of service" in output
+    assert "S: * BYE [REFERRAL imap://127.0.10.2:10143/] This server" in output
     assert "Now try it yourself" in output
     assert "demo: " not in output
 
