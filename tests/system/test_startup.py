@@ -161,7 +161,7 @@ def test_ipv6_successor(sandbox: Sandbox, directory: Directory) -> None:
 def test_server_by_an_alias(sandbox: Sandbox, directory: Directory,
                             config: Config) -> None:
     config.edit(referral={"imap_referral_aliases": "old.example.org"})
-    directory.set(directory.server(1), cn=["imap1", "old.example.org"],
+    directory.set(directory.server("imap1"), cn=["imap1", "old.example.org"],
                   imapServerState="drain")
     wait_for(lambda: greeting(sandbox) == CLOSED)
 
