@@ -38,7 +38,7 @@ void passdb_imap_referral_check_order(void)
 	static bool checked = FALSE;
 	const struct auth_passdb_settings *set;
 	unsigned int i, count;
-	bool first = TRUE;
+	bool seen_ours = FALSE, seen_others = FALSE;
 
 	/* Once, however many passdbs of ours and processes there are. */
 	if (checked || worker)
@@ -49,19 +49,27 @@ void passdb_imap_referral_check_order(void)
 	for (i = 0; i < count; i++) {
 		set = *array_idx(auth_settings_passdbs(global_auth_settings),
 				 i);
-		if (is_ours(set))
-			break;
+		if (is_ours(set)) {
+			seen_ours = TRUE;
+			continue;
+		}
 		if (!checks_passwords(set))
 			continue;
-		first = FALSE;
+		if (seen_ours) {
+			/* Dovecot skips a first passdb that is for those who
+			   are known already, and says nothing. */
+			if (!seen_others) {
+				e_warning(auth_event, "passdb imap_referral "
+					"has to come after the passdbs that "
+					"check passwords");
+			}
+			break;
+		}
+		seen_others = TRUE;
 		if (ends_the_chain(set)) {
 			e_warning(auth_event, "passdb %s logs users in here, "
 				"whatever their home server is: it needs "
 				"\"result_success = continue\"", describe(set));
 		}
-	}
-	if (first) {
-		e_warning(auth_event, "passdb imap_referral has to come after "
-			"the passdbs that check passwords");
 	}
 }

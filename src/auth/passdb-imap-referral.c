@@ -11,7 +11,8 @@
 #include "passdb-imap-referral.h"
 #include "passdb-imap-referral-order.h"
 
-/* GSSAPI asks the passdbs when it knows already who the user is. Not so with
+/* GSSAPI asks the passdbs when the ticket has been verified; who may log in as
+   somebody else is checked after that, and drops what we have said. Not so with
    others, where a passdb of "result_failure = continue-ok" looks the same. */
 static bool is_proven_by_mechanism(struct passdb_referral_request *request)
 {
@@ -128,6 +129,6 @@ void passdb_imap_referral_deinit(struct passdb_module *module)
 	struct imap_referral_passdb *passdb =
 		container_of(module, struct imap_referral_passdb, module);
 
-	passdb_referral_abort_dns(passdb);
 	referral_client_deinit(&passdb->client);
+	passdb_referral_abort_dns(passdb);
 }

@@ -8,6 +8,7 @@
 #include "passdb.h"
 #include "referral-dns.h"
 #include "referral-followers.h"
+#include "referral-lookup.h"
 #include "referral-plugin-settings.h"
 #include "referral-template.h"
 #include "passdb-referral-request.h"
@@ -75,6 +76,10 @@ passdb_referral_resolve(struct passdb_referral_request *request,
 		callback(request);
 		return;
 	}
+	if (passdb->client == NULL) {
+		passdb_referral_dns_fail(request, "Shutting down");
+		return;
+	}
 	request->dns_callback = callback;
 	DLLIST_PREPEND(&passdb->dns_requests, request);
 	request->to_dns = timeout_add(passdb->set->timeout_msecs,
@@ -94,6 +99,24 @@ void passdb_referral_abort_dns(struct imap_referral_passdb *passdb)
 /*
  * Fields
  */
+
+/* What passdbs before us may have set for a proxy of their own would send the
+   client, or its password, another way than ours. */
+static void
+passdb_referral_remove_proxy(struct passdb_referral_request *request)
+{
+	static const char *const names[] = {
+		"proxy", "proxy_maybe", "proxy_always", "proxy_mech",
+		"proxy_noauth", "proxy_nopipelining", "host", "hostip", "port",
+		"destuser", "master", "pass", "ssl", "starttls",
+	};
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(names); i++) {
+		auth_fields_remove(request->auth_request->fields.extra_fields,
+				   names[i]);
+	}
+}
 
 /* Returns the name to log in with at the home server. */
 static const char *
@@ -140,6 +163,7 @@ passdb_referral_refer_to(struct passdb_referral_request *request,
 
 	e_debug(authdb_event(auth_request), "Home server is %s",
 		referral_url_get_server(&request->home));
+	passdb_referral_remove_proxy(request);
 	/* imap-login copies the host as it is */
 	auth_request_set_field(auth_request, "host",
 		strchr(host, ':') != NULL ?
@@ -262,7 +286,7 @@ passdb_referral_set_tls(struct passdb_referral_request *request,
 		value = "any-cert";
 		/* fall through */
 	case REFERRAL_PROXY_TLS_STARTTLS:
-		name = "starttls";
+		name = *port == REFERRAL_TLS_PORT ? "ssl" : "starttls";
 		break;
 	case REFERRAL_PROXY_TLS_TLS_ANY_CERT:
 		value = "any-cert";
@@ -276,21 +300,49 @@ passdb_referral_set_tls(struct passdb_referral_request *request,
 	auth_request_set_field(auth_request, name, value, NULL);
 }
 
+/* The directory may know us by a name that we do not know. */
+static bool
+passdb_referral_is_self(struct passdb_referral_request *request, in_port_t port)
+{
+	const struct auth_request_fields *fields =
+		&request->auth_request->fields;
+	const struct referral_url url = {
+		.host = net_ip2addr(&request->home.ip),
+		.ip = request->home.ip,
+		.port = port,
+	};
+
+	return referral_self_matches(request->passdb->self, &url,
+				     &fields->local_ip, fields->local_port);
+}
+
 static void passdb_referral_proxy_to(struct passdb_referral_request *request)
 {
 	struct auth_request *auth_request = request->auth_request;
+	const char *secret = passdb_referral_get_secret(request);
 	const char *ip = net_ip2addr(&request->home.ip);
 	in_port_t port = request->home.port;
 
-	auth_request_set_field(auth_request, "pass",
-			       passdb_referral_get_secret(request), NULL);
+	if (passdb_referral_is_self(request, port)) {
+		passdb_referral_fail(request, t_strdup_printf(
+			"Proxying to %s", request->home.host),
+			"It is this server: add it to imap_referral_aliases");
+		return;
+	}
+	/* our own copy: it may be a field of those */
+	secret = t_strdup(secret);
+	passdb_referral_remove_proxy(request);
+	/* Dovecot adds it itself, and takes it away again if the login fails
+	   after all; but it does not know that a token is one. */
+	if (auth_request->mech_password == NULL)
+		auth_request_set_field(auth_request, "pass", secret, NULL);
 	if (is_token_mechanism(auth_request->fields.mech_name)) {
 		auth_request_set_field(auth_request, "proxy_mech",
 				       auth_request->fields.mech_name, NULL);
 	}
-	passdb_referral_set_tls(request, &port);
 	if (request->passdb->set->proxy_port != 0)
 		port = request->passdb->set->proxy_port;
+	passdb_referral_set_tls(request, &port);
 	passdb_referral_set_port(request, port);
 	passdb_referral_set_user(request);
 	auth_request_set_field(auth_request, "host", request->home.host, NULL);

@@ -45,6 +45,12 @@ passdb_referral_lookup(struct passdb_referral_request *request, const char *key,
 		       void (*callback)(const struct referral_lookup_result *,
 					struct passdb_referral_request *))
 {
+	/* Lookups that fail at the end ask nothing more. */
+	if (request->passdb->client == NULL) {
+		passdb_referral_fail(request, "Asking the directory",
+				     "Shutting down");
+		return;
+	}
 	(referral_client_lookup_async)(request->passdb->client,
 		request->auth_request->fields.user, key,
 		(referral_lookup_callback_t *)callback, request);

@@ -11,7 +11,7 @@ struct imap_referral_passdb {
 	const char *base_dir;
 	struct referral_self *self;
 	struct referral_followers *followers;
-	/* NULL until init() */
+	/* NULL until init(), and from deinit() on */
 	struct referral_client *client;
 	/* Those that wait for an address. */
 	struct passdb_referral_request *dns_requests;

@@ -25,6 +25,8 @@ struct imap_login_referral_question {
 	/* Our names, of which the first ones have been asked about. */
 	ARRAY_TYPE(referral_url) servers;
 	unsigned int idx;
+	/* The deadline for all of them together. */
+	struct timeout *to;
 	pool_t pool;
 };
 
@@ -43,7 +45,7 @@ static const struct referral_plugin_settings *referral_set;
 static pool_t referral_pool;
 static struct referral_self *referral_self;
 static struct referral_client *referral_client;
-/* Until it succeeds again: an outage is logged once. */
+/* Until it succeeds again: a process logs an outage once. */
 static bool referral_lookups_fail;
 
 /*
@@ -101,14 +103,22 @@ static void client_waiting_input(struct client *client)
 
 static void question_lookup(struct imap_login_referral_question *question);
 
-static void question_free(struct imap_login_referral_question *question)
+/* Nobody waits for the answer any more. */
+static void question_detach(struct imap_login_referral_question *question)
 {
 	struct imap_login_referral_client *rclient;
 
-	if (question->client != NULL) {
-		rclient = IMAP_LOGIN_REFERRAL_CONTEXT_REQUIRE(question->client);
-		rclient->question = NULL;
-	}
+	if (question->client == NULL)
+		return;
+	timeout_remove(&question->to);
+	rclient = IMAP_LOGIN_REFERRAL_CONTEXT_REQUIRE(question->client);
+	rclient->question = NULL;
+	question->client = NULL;
+}
+
+static void question_free(struct imap_login_referral_question *question)
+{
+	question_detach(question);
 	pool_unref(&question->pool);
 }
 
@@ -142,18 +152,34 @@ question_finish_closed(struct imap_login_referral_question *question,
 	client_close(client);
 }
 
+static void question_log_failure(struct client *client, const char *error)
+{
+	if (!referral_lookups_fail) {
+		e_error(client->event, "Looking up whether this server is in "
+			"service failed: %s", error);
+	}
+	referral_lookups_fail = TRUE;
+}
+
 /* Whoever cannot ask is open: a server that nobody can connect to helps
    nobody. */
 static void
 question_failed(struct imap_login_referral_question *question,
 		const char *error)
 {
-	if (!referral_lookups_fail) {
-		e_error(question->client->event, "Looking up whether this "
-			"server is in service failed: %s", error);
-	}
-	referral_lookups_fail = TRUE;
+	question_log_failure(question->client, error);
 	question_finish_open(question);
+}
+
+static void question_timeout(struct imap_login_referral_question *question)
+{
+	struct client *client = question->client;
+
+	question_log_failure(client, t_strdup_printf("No answer in %u ms",
+		referral_set->timeout_msecs));
+	/* freed by the callback of the lookup that is under way */
+	question_detach(question);
+	client_greet(client);
 }
 
 static void
@@ -219,6 +245,8 @@ static void question_start(struct client *client)
 	array_foreach_modifiable(&question->servers, server)
 		server->host = p_strdup(pool, server->host);
 	rclient->question = question;
+	question->to = timeout_add(referral_set->timeout_msecs,
+				   question_timeout, question);
 	question_lookup(question);
 }
 
@@ -240,8 +268,7 @@ static void imap_login_referral_client_destroy(struct client *client)
 		IMAP_LOGIN_REFERRAL_CONTEXT_REQUIRE(client);
 
 	if (rclient->question != NULL)
-		rclient->question->client = NULL;
-	rclient->question = NULL;
+		question_detach(rclient->question);
 	rclient->module_ctx.super.destroy(client);
 }
 
@@ -293,7 +320,8 @@ imap_login_referral_client_auth_result(struct client *client,
 		return;
 	}
 	text = referral_response_login_text(&server);
-	bye = referral_set->login_bye != 0;
+	/* not to who is at the end of a proxied session */
+	bye = referral_set->login_bye != 0 && client->login_proxy == NULL;
 	if (bye)
 		client_refer_with_bye(client, reply, &server, text);
 	rclient->module_ctx.super.auth_result(client, result, reply, text);

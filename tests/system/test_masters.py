@@ -106,7 +106,7 @@ def test_authorization_without_masters(sandbox: Sandbox) -> None:
 def test_masters_may_be_referred(sandbox: Sandbox, config: Config) -> None:
     """imap_referral_masters, for servers that have the same masters."""
     users = config.dovecot.with_name("users")
-    file = config.dovecot.with_name("masters")
+    file = config.dovecot.with_name("masters-too")
     file.write_text(f"admin:{{PLAIN}}{PASSWORD}::::::\n")
     file.chmod(0o644)
     config.edit(

@@ -12,6 +12,7 @@ check_PROGRAMS = \
 	tests/unit/test-imap-referral-answers \
 	tests/unit/test-imap-referral-names \
 	tests/unit/test-imap-referral-output \
+	tests/unit/test-passdb-referral-request \
 	tests/unit/test-referral-answer \
 	tests/unit/test-referral-directory \
 	tests/unit/test-referral-followers \
@@ -87,6 +88,13 @@ tests_unit_test_imap_referral_output_SOURCES = \
 	tests/unit/test-imap-referral-output.c \
 	src/imap/imap-referral-output.c
 tests_unit_test_imap_referral_output_CPPFLAGS = $(unit_imap_cppflags)
+tests_unit_test_passdb_referral_request_SOURCES = \
+	tests/unit/test-passdb-referral-request.c \
+	src/auth/passdb-imap-referral.c \
+	src/auth/passdb-referral-reply.c \
+	src/auth/passdb-referral-request.c
+tests_unit_test_passdb_referral_request_CPPFLAGS = \
+	$(AM_CPPFLAGS) -I$(top_srcdir)/src/auth
 tests_unit_test_dict_driver_SOURCES = \
 	tests/unit/test-dict-driver.c \
 	$(compat_dict_sources)
