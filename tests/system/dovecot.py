@@ -361,3 +361,19 @@ def namespace_at(name: str, driver: str, path: Path, layout: str = "",
     return (f"namespace {name} {{\n"
             + "".join(f"  {key} = {value}\n"
                       for key, value in settings.items()) + "}\n")
+
+
+def login_service(clients: int, one_a_process: bool) -> str:
+    """Configuration of login processes for so many clients at a time: a new
+    process for each of them, or two that live on."""
+    if one_a_process:
+        count, limit, available = "1", 1, 0
+        processes = clients
+    else:
+        count = "0" if IS_2_3 else "unlimited"
+        limit = clients
+        processes = available = 2
+    name = "service_count" if IS_2_3 else "restart_request_count"
+    return (f"service imap-login {{\n  {name} = {count}\n"
+            f"  client_limit = {limit}\n  process_limit = {processes}\n"
+            f"  process_min_avail = {available}\n}}\n")

@@ -69,6 +69,22 @@ class Server:
     up: bool
 
 
+def children(master: int, name: str) -> list[int]:
+    """The processes of this Dovecot that it calls by this name."""
+    pids = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            command = (stat.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        # auth leaves a space there when it has once said how busy it is.
+        title = command.split(b"\0")[0].rstrip()
+        if parent == master and title == b"dovecot/" + name.encode():
+            pids.append(int(stat.parent.name))
+    return pids
+
+
 class Log:
     """What a server has logged since this object was made."""
 
@@ -209,17 +225,7 @@ class Sandbox:
     def pids(self, name: str, number: int = 1) -> list[int]:
         """The processes of a server that Dovecot calls by this name."""
         master = self.status()[f"imap{number}"].pid
-        pids = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                parent = int(stat.read_text().rpartition(")")[2].split()[1])
-                command = (stat.parent / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if parent == master and \
-                    command.split(b"\0")[0] == b"dovecot/" + name.encode():
-                pids.append(int(stat.parent.name))
-        return pids
+        return children(master, name) if master else []
 
     def end_dict(self, number: int = 1) -> None:
         """End dict-async; the next lookup gets a new one, with nothing in
