@@ -17,6 +17,9 @@ IS_2_3 = VERSION.startswith("2.3.")
 HEAD = "" if IS_2_3 else ("dovecot_config_version = 2.4.0\n"
                           "dovecot_storage_version = 2.4.0\n")
 
+# How imap-login says that a user has logged in.
+LOGGED_IN = "Login: user=" if IS_2_3 else "Logged in: user="
+
 # The line that loads our mail plugin.
 LOADS_MAIL_PLUGIN = ("mail_plugins = $mail_plugins imap_referral" if IS_2_3
                      else "imap_referral = yes")
@@ -109,14 +112,6 @@ def proxy_passdb(host: str, port: int) -> str:
                 f"  args = {' '.join(fields)}\n}}\n")
     return ("auth_allow_cleartext = yes\npassdb static {\n  fields {\n"
             + "".join(f"    {field}\n" for field in fields) + "  }\n}\n")
-
-
-def login_service(one_client: bool) -> str:
-    """Configuration of the processes that talk to clients before the login."""
-    name = "service_count" if IS_2_3 else "restart_request_count"
-    many = "0" if IS_2_3 else "unlimited"
-    return (f"service imap-login {{\n  {name} = {1 if one_client else many}\n"
-            f"  process_min_avail = {0 if one_client else 1}\n}}\n")
 
 
 # What a passdb before ours needs.

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import dovecot
 from conftest import Config, Directory
 from sandbox import Sandbox, at_once, wait_for
 from wire import LOGINS, Imap, Reply
@@ -31,6 +32,8 @@ FALLBACK = {
     # The sandbox's certificates are its own.
     "imap_referral_proxy_tls": "starttls-any-cert",
 }
+
+BOB_LOGGED_IN = dovecot.LOGGED_IN + "<bob>"
 
 # What is given to us with these, nobody else can use.
 NOT_FORWARDED = ["CRAM-MD5", "SCRAM-SHA-256"]
@@ -86,7 +89,7 @@ def test_password_is_forwarded(sandbox: Sandbox, mechanism: str,
         expect_bobs_mail(sandbox, client,
                          login(client, "bob", sandbox.password))
     # TLS is between the two, as the setting says.
-    assert "TLS" in log.wait("Login: user=<bob>")
+    assert "TLS" in log.wait(BOB_LOGGED_IN)
 
 
 def test_imaplib_reads_its_mail(sandbox: Sandbox) -> None:
@@ -139,7 +142,7 @@ def test_home_by_name(sandbox: Sandbox, directory: Directory) -> None:
 
     def proxied() -> bool:
         assert sandbox.login("dave").status == "OK"
-        return bool(log.lines("Login: user=<dave>"))
+        return bool(log.lines(dovecot.LOGGED_IN + "<dave>"))
     wait_for(proxied)
 
 
@@ -223,7 +226,7 @@ def test_tls_to_the_home_server(sandbox: Sandbox, changed: Config,
     log = sandbox.log(2)
     with sandbox.imap() as client:
         expect_proxied(sandbox, client)
-    assert ("TLS" in log.wait("Login: user=<bob>")) == (tls != "no")
+    assert ("TLS" in log.wait(BOB_LOGGED_IN)) == (tls != "no")
 
 
 def test_certificate_is_checked(sandbox: Sandbox, changed: Config) -> None:
@@ -234,7 +237,7 @@ def test_certificate_is_checked(sandbox: Sandbox, changed: Config) -> None:
         reply = client.login("bob", sandbox.password)
         assert reply.status == "NO", reply
         assert client.command("SELECT INBOX").status == "BAD"
-    assert not log.lines("Login: user=<bob>")
+    assert not log.lines(BOB_LOGGED_IN)
 
 
 def test_home_server_is_down(sandbox: Sandbox) -> None:

@@ -48,7 +48,7 @@ def service(request: pytest.FixtureRequest,
             module_config: Config) -> Iterator[str]:
     """Both ways in which Dovecot runs its login processes."""
     module_config.edit(dovecot=dovecot.login_service(
-        one_client=request.param == "one client a process"))
+        100, one_a_process=request.param == "one client a process"))
     yield request.param
     module_config.restore()
 
