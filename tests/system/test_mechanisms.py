@@ -327,6 +327,21 @@ def test_without_skip_no_home_elsewhere_is_logged_in(
         assert reply.status == "NO", reply
 
 
+def test_certificate_after_starttls(sandbox: Sandbox, means: Means) -> None:
+    for authority, user in ((means.authority, "bob"),
+                            (means.other_authority, "bob")):
+        context = sandbox.tls_context()
+        context.load_cert_chain(*authority.person(user))
+        with sandbox.imap() as client:
+            client.ok("STARTTLS")
+            client.start_tls(context)
+            reply = client.external("")
+            if authority is means.authority:
+                expect_referral(reply, user, "EXTERNAL", sandbox.server(2))
+            else:
+                expect_refused(client, reply)
+
+
 # --- clients that do not follow referrals
 
 def test_fallback(sandbox: Sandbox, means: Means, config: Config,
