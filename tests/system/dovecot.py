@@ -17,6 +17,10 @@ IS_2_3 = VERSION.startswith("2.3.")
 HEAD = "" if IS_2_3 else ("dovecot_config_version = 2.4.0\n"
                           "dovecot_storage_version = 2.4.0\n")
 
+# No login before STARTTLS.
+STARTTLS_ONLY = "ssl = required" if IS_2_3 \
+    else "ssl = required\nauth_allow_cleartext = no"
+
 # How imap-login says that a user has logged in.
 LOGGED_IN = "Login: user=" if IS_2_3 else "Logged in: user="
 
