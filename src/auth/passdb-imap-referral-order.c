@@ -14,7 +14,7 @@ static bool is_ours(const struct auth_passdb_settings *set)
 /* Masters' logins are not ours, and a deny passdb accepts nobody. */
 static bool checks_passwords(const struct auth_passdb_settings *set)
 {
-	return !set->master && !set->deny && !is_ours(set);
+	return !set->master && !set->deny;
 }
 
 static bool ends_the_chain(const struct auth_passdb_settings *set)

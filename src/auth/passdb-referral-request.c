@@ -8,6 +8,7 @@
 #include "referral-key.h"
 #include "referral-lookup.h"
 #include "referral-plugin-settings.h"
+#include "referral-self-lookup.h"
 #include "passdb-referral-request.h"
 #include "passdb-referral-reply.h"
 
@@ -40,53 +41,44 @@ void passdb_referral_fail(struct passdb_referral_request *request,
 	passdb_referral_finish(request, PASSDB_RESULT_INTERNAL_FAILURE);
 }
 
+/* Lookups that fail at the end ask nothing more. Returns FALSE if the request
+   has been finished for that reason. */
+static bool passdb_referral_may_ask(struct passdb_referral_request *request)
+{
+	if (request->passdb->client != NULL)
+		return TRUE;
+	passdb_referral_fail(request, "Asking the directory", "Shutting down");
+	return FALSE;
+}
+
 static void
 passdb_referral_lookup(struct passdb_referral_request *request, const char *key,
 		       void (*callback)(const struct referral_lookup_result *,
 					struct passdb_referral_request *))
 {
-	/* Lookups that fail at the end ask nothing more. */
-	if (request->passdb->client == NULL) {
-		passdb_referral_fail(request, "Asking the directory",
-				     "Shutting down");
+	if (!passdb_referral_may_ask(request))
 		return;
-	}
 	(referral_client_lookup_async)(request->passdb->client,
 		request->auth_request->fields.user, key,
 		(referral_lookup_callback_t *)callback, request);
 }
 
-/*
- * This server by all of its names
- */
-
+/* The same by all names of this server. */
 static void
-passdb_referral_begin_self(struct passdb_referral_request *request)
+passdb_referral_lookup_self(struct passdb_referral_request *request,
+			    referral_server_key_t *key,
+			    bool (*callback)(const struct referral_lookup_result *,
+					     struct passdb_referral_request *))
 {
-	struct auth_request *auth_request = request->auth_request;
-	ARRAY_TYPE(referral_url) servers;
-	struct referral_url *server;
+	const struct auth_request_fields *fields =
+		&request->auth_request->fields;
 
-	request->self_idx = 0;
-	if (array_is_created(&request->self_servers))
+	if (!passdb_referral_may_ask(request))
 		return;
-	referral_self_get_servers(request->passdb->self,
-				  &auth_request->fields.local_ip,
-				  auth_request->fields.local_port, &servers);
-	p_array_init(&request->self_servers, auth_request->pool,
-		     array_count(&servers));
-	array_append_array(&request->self_servers, &servers);
-	array_foreach_modifiable(&request->self_servers, server)
-		server->host = p_strdup(auth_request->pool, server->host);
-}
-
-/* Returns NULL when all have been asked about. */
-static const struct referral_url *
-passdb_referral_next_self(struct passdb_referral_request *request)
-{
-	if (request->self_idx == array_count(&request->self_servers))
-		return NULL;
-	return array_idx(&request->self_servers, request->self_idx++);
+	referral_self_lookup_start((referral_self_lookup_init)(
+		request->passdb->client, fields->user, request->passdb->self,
+		&fields->local_ip, fields->local_port, key,
+		(referral_self_lookup_callback_t *)callback, request));
 }
 
 /*
@@ -111,26 +103,10 @@ passdb_referral_no_shares(struct passdb_referral_request *request)
 		passdb_referral_refer(request);
 }
 
-static void
-passdb_referral_shares_callback(const struct referral_lookup_result *result,
-				struct passdb_referral_request *request);
-
 /* The user may come for a shared mailbox that is on this server. A referral
    would send the client home, and home would send it here again, for ever: that
    of a tagged OK is followed, too. */
-static void passdb_referral_lookup_shares(struct passdb_referral_request *request)
-{
-	const struct referral_url *server = passdb_referral_next_self(request);
-
-	if (server == NULL)
-		passdb_referral_no_shares(request);
-	else {
-		passdb_referral_lookup(request, referral_key_shares(server),
-				       passdb_referral_shares_callback);
-	}
-}
-
-static void
+static bool
 passdb_referral_shares_callback(const struct referral_lookup_result *result,
 				struct passdb_referral_request *request)
 {
@@ -144,7 +120,8 @@ passdb_referral_shares_callback(const struct referral_lookup_result *result,
 	} else if (result->ret > 0)
 		passdb_referral_admit(request, FALSE);
 	else
-		passdb_referral_lookup_shares(request);
+		passdb_referral_no_shares(request);
+	return FALSE;
 }
 
 static void passdb_referral_send_home(struct passdb_referral_request *request)
@@ -153,20 +130,12 @@ static void passdb_referral_send_home(struct passdb_referral_request *request)
 		passdb_referral_proxy(request);
 		return;
 	}
-	if (request->offer) {
-		passdb_referral_begin_self(request);
-		passdb_referral_lookup_shares(request);
-		return;
-	}
-	switch ((enum referral_guests)request->passdb->set->guests) {
-	case REFERRAL_GUESTS_NO:
+	if (request->offer ||
+	    request->passdb->set->guests == REFERRAL_GUESTS_AUTO) {
+		passdb_referral_lookup_self(request, referral_key_shares,
+					    passdb_referral_shares_callback);
+	} else
 		passdb_referral_refer(request);
-		break;
-	case REFERRAL_GUESTS_AUTO:
-		passdb_referral_begin_self(request);
-		passdb_referral_lookup_shares(request);
-		break;
-	}
 }
 
 /*
@@ -197,49 +166,40 @@ passdb_referral_down(struct passdb_referral_request *request,
 		passdb_referral_refer(request);
 }
 
-static void
-passdb_referral_own_state_callback(const struct referral_lookup_result *result,
-				   struct passdb_referral_request *request);
-
-/* Log in here, unless the directory has closed this server. */
-static void
-passdb_referral_lookup_own_state(struct passdb_referral_request *request)
-{
-	const struct referral_url *server = passdb_referral_next_self(request);
-
-	if (server == NULL)
-		passdb_referral_finish(request, PASSDB_RESULT_OK);
-	else {
-		passdb_referral_lookup(request, referral_key_server(server),
-				       passdb_referral_own_state_callback);
-	}
-}
-
-static void
+static bool
 passdb_referral_own_state_callback(const struct referral_lookup_result *result,
 				   struct passdb_referral_request *request)
 {
 	ARRAY_TYPE(referral_url) successors;
 	enum referral_server_state state;
-	const char *error = result->error;
+	const char *error;
 
-	if (result->ret < 0 ||
-	    (result->ret > 0 &&
-	     referral_answer_parse_server(pool_datastack_create(),
-					  result->value, &state, &successors,
-					  &error) < 0))
+	switch (referral_answer_get_server(result, &state, &successors,
+					   &error)) {
+	case -1:
 		passdb_referral_fail(request, "Looking up whether this server "
 				     "is in service", error);
-	else if (result->ret > 0 && state == REFERRAL_SERVER_STATE_DOWN)
+		return FALSE;
+	case 0:
+		passdb_referral_finish(request, PASSDB_RESULT_OK);
+		return FALSE;
+	}
+	switch (state) {
+	case REFERRAL_SERVER_STATE_DRAIN:
+		/* another name may be down */
+		return TRUE;
+	case REFERRAL_SERVER_STATE_DOWN:
 		passdb_referral_down(request, &successors);
-	else
-		passdb_referral_lookup_own_state(request);
+		return FALSE;
+	}
+	i_unreached();
 }
 
+/* Log in here, unless the directory has closed this server. */
 static void passdb_referral_login_here(struct passdb_referral_request *request)
 {
-	passdb_referral_begin_self(request);
-	passdb_referral_lookup_own_state(request);
+	passdb_referral_lookup_self(request, referral_key_server,
+				    passdb_referral_own_state_callback);
 }
 
 /*
@@ -256,19 +216,17 @@ passdb_referral_home_state_callback(const struct referral_lookup_result *result,
 	ARRAY_TYPE(referral_url) successors;
 	enum referral_server_state state;
 	const struct referral_url *url;
-	const char *error = result->error;
+	const char *error;
+	int ret;
 
-	if (result->ret < 0 ||
-	    (result->ret > 0 &&
-	     referral_answer_parse_server(pool_datastack_create(),
-					  result->value, &state, &successors,
-					  &error) < 0)) {
+	ret = referral_answer_get_server(result, &state, &successors, &error);
+	if (ret < 0) {
 		/* Where the home is, is known. If that is closed, it says so
 		   itself. */
 		e_error(authdb_event(auth_request), "Looking up whether server "
 			"%s is in service failed: %s",
 			referral_url_get_server(&request->home), error);
-	} else if (result->ret > 0 && array_count(&successors) > 0) {
+	} else if (ret > 0 && array_count(&successors) > 0) {
 		url = referral_answer_choose(&successors, request->passdb->self,
 					     &auth_request->fields.local_ip,
 					     auth_request->fields.local_port);

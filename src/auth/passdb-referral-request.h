@@ -32,10 +32,6 @@ struct passdb_referral_request {
 	/* The user may use this server, too. */
 	bool offer;
 
-	/* Our names, of which the first ones have been asked about. */
-	ARRAY_TYPE(referral_url) self_servers;
-	unsigned int self_idx;
-
 	/* While the home server's address is looked up. */
 	struct dns_lookup *dns_lookup;
 	struct timeout *to_dns;

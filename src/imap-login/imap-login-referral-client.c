@@ -12,28 +12,20 @@
 #include "referral-lookup.h"
 #include "referral-plugin-settings.h"
 #include "referral-response.h"
+#include "referral-self-lookup.h"
 #include "imap-login-referral-compat.h"
 #include "imap-login-referral-client.h"
 
 #define IMAP_LOGIN_REFERRAL_CONTEXT_REQUIRE(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, imap_login_referral_module)
 
-/* The question whether this server is in service. It may outlive its client. */
-struct imap_login_referral_question {
-	/* NULL when nobody waits for the answer any more. */
-	struct client *client;
-	/* Our names, of which the first ones have been asked about. */
-	ARRAY_TYPE(referral_url) servers;
-	unsigned int idx;
-	/* The deadline for all of them together. */
-	struct timeout *to;
-	pool_t pool;
-};
-
 struct imap_login_referral_client {
 	union login_client_module_context module_ctx;
 
-	struct imap_login_referral_question *question;
+	/* While it is asked whether this server is in service, with a deadline
+	   for all of its names together. */
+	struct referral_self_lookup *lookup;
+	struct timeout *to_lookup;
 	/* What to say when TLS has been agreed on, and what to log. */
 	const char *bye, *reason;
 };
@@ -42,7 +34,6 @@ static MODULE_CONTEXT_DEFINE_INIT(imap_login_referral_module,
 				  &login_module_register);
 
 static const struct referral_plugin_settings *referral_set;
-static pool_t referral_pool;
 static struct referral_self *referral_self;
 static struct referral_client *referral_client;
 /* Until it succeeds again: a process logs an outage once. */
@@ -98,44 +89,13 @@ static void client_waiting_input(struct client *client)
 }
 
 /*
- * The question
+ * Whether this server is in service
  */
 
-static void question_lookup(struct imap_login_referral_question *question);
-
-/* Nobody waits for the answer any more. */
-static void question_detach(struct imap_login_referral_question *question)
-{
-	struct imap_login_referral_client *rclient;
-
-	if (question->client == NULL)
-		return;
-	timeout_remove(&question->to);
-	rclient = IMAP_LOGIN_REFERRAL_CONTEXT_REQUIRE(question->client);
-	rclient->question = NULL;
-	question->client = NULL;
-}
-
-static void question_free(struct imap_login_referral_question *question)
-{
-	question_detach(question);
-	pool_unref(&question->pool);
-}
-
 static void
-question_finish_open(struct imap_login_referral_question *question)
+client_handle_closed(struct client *client,
+		     const ARRAY_TYPE(referral_url) *successors)
 {
-	struct client *client = question->client;
-
-	question_free(question);
-	client_greet(client);
-}
-
-static void
-question_finish_closed(struct imap_login_referral_question *question,
-		       const ARRAY_TYPE(referral_url) *successors)
-{
-	struct client *client = question->client;
 	struct imap_login_referral_client *rclient =
 		IMAP_LOGIN_REFERRAL_CONTEXT_REQUIRE(client);
 	const struct referral_url *url;
@@ -148,106 +108,72 @@ question_finish_closed(struct imap_login_referral_question *question,
 		"The directory has closed this server%s%s",
 		url == NULL ? "" : ", referred to ",
 		url == NULL ? "" : referral_url_get_server(url));
-	question_free(question);
 	client_close(client);
 }
 
-static void question_log_failure(struct client *client, const char *error)
+/* Whoever cannot ask is open: a server that nobody can connect to helps
+   nobody. */
+static void client_handle_unknown(struct client *client, const char *error)
 {
 	if (!referral_lookups_fail) {
 		e_error(client->event, "Looking up whether this server is in "
 			"service failed: %s", error);
 	}
 	referral_lookups_fail = TRUE;
-}
-
-/* Whoever cannot ask is open: a server that nobody can connect to helps
-   nobody. */
-static void
-question_failed(struct imap_login_referral_question *question,
-		const char *error)
-{
-	question_log_failure(question->client, error);
-	question_finish_open(question);
-}
-
-static void question_timeout(struct imap_login_referral_question *question)
-{
-	struct client *client = question->client;
-
-	question_log_failure(client, t_strdup_printf("No answer in %u ms",
-		referral_set->timeout_msecs));
-	/* freed by the callback of the lookup that is under way */
-	question_detach(question);
 	client_greet(client);
 }
 
-static void
-question_callback(const struct referral_lookup_result *result,
-		  struct imap_login_referral_question *question)
-{
-	ARRAY_TYPE(referral_url) successors;
-	enum referral_server_state state;
-	const char *error;
-
-	if (question->client == NULL) {
-		question_free(question);
-		return;
-	}
-	if (result->ret < 0) {
-		question_failed(question, result->error);
-		return;
-	}
-	if (result->ret > 0 &&
-	    referral_answer_parse_server(pool_datastack_create(), result->value,
-					 &state, &successors, &error) < 0) {
-		question_failed(question, error);
-		return;
-	}
-	referral_lookups_fail = FALSE;
-	if (result->ret > 0)
-		question_finish_closed(question, &successors);
-	else
-		question_lookup(question);
-}
-
-static void question_lookup(struct imap_login_referral_question *question)
-{
-	const struct referral_url *server;
-
-	if (question->idx == array_count(&question->servers)) {
-		question_finish_open(question);
-		return;
-	}
-	server = array_idx(&question->servers, question->idx++);
-	referral_client_lookup_async(referral_client, "",
-				     referral_key_server(server),
-				     question_callback, question);
-}
-
-static void question_start(struct client *client)
+static bool
+client_state_callback(const struct referral_lookup_result *result,
+		      struct client *client)
 {
 	struct imap_login_referral_client *rclient =
 		IMAP_LOGIN_REFERRAL_CONTEXT_REQUIRE(client);
-	struct imap_login_referral_question *question;
-	ARRAY_TYPE(referral_url) servers;
-	struct referral_url *server;
-	pool_t pool;
+	ARRAY_TYPE(referral_url) successors;
+	enum referral_server_state state;
+	const char *error;
+	int ret;
 
-	pool = pool_alloconly_create("imap login referral question", 512);
-	question = p_new(pool, struct imap_login_referral_question, 1);
-	question->pool = pool;
-	question->client = client;
-	referral_self_get_servers(referral_self, &client->local_ip,
-				  client->local_port, &servers);
-	p_array_init(&question->servers, pool, array_count(&servers));
-	array_append_array(&question->servers, &servers);
-	array_foreach_modifiable(&question->servers, server)
-		server->host = p_strdup(pool, server->host);
-	rclient->question = question;
-	question->to = timeout_add(referral_set->timeout_msecs,
-				   question_timeout, question);
-	question_lookup(question);
+	rclient->lookup = NULL;
+	timeout_remove(&rclient->to_lookup);
+	ret = referral_answer_get_server(result, &state, &successors, &error);
+	if (ret < 0)
+		client_handle_unknown(client, error);
+	else {
+		referral_lookups_fail = FALSE;
+		if (ret > 0)
+			client_handle_closed(client, &successors);
+		else
+			client_greet(client);
+	}
+	return FALSE;
+}
+
+static void client_stop_asking(struct imap_login_referral_client *rclient)
+{
+	timeout_remove(&rclient->to_lookup);
+	if (rclient->lookup != NULL)
+		referral_self_lookup_abort(&rclient->lookup);
+}
+
+static void client_state_timeout(struct client *client)
+{
+	client_stop_asking(IMAP_LOGIN_REFERRAL_CONTEXT_REQUIRE(client));
+	client_handle_unknown(client, t_strdup_printf("No answer in %u ms",
+		referral_set->timeout_msecs));
+}
+
+static void client_ask_state(struct client *client)
+{
+	struct imap_login_referral_client *rclient =
+		IMAP_LOGIN_REFERRAL_CONTEXT_REQUIRE(client);
+
+	rclient->lookup = referral_self_lookup_init(referral_client, "",
+		referral_self, &client->local_ip, client->local_port,
+		referral_key_server, client_state_callback, client);
+	rclient->to_lookup = timeout_add(referral_set->timeout_msecs,
+					 client_state_timeout, client);
+	referral_self_lookup_start(rclient->lookup);
 }
 
 /*
@@ -259,7 +185,7 @@ static void imap_login_referral_client_notify_auth_ready(struct client *client)
 	io_remove(&client->io);
 	client->io = io_add_istream(client->input, client_waiting_input,
 				    client);
-	question_start(client);
+	client_ask_state(client);
 }
 
 static void imap_login_referral_client_destroy(struct client *client)
@@ -267,8 +193,7 @@ static void imap_login_referral_client_destroy(struct client *client)
 	struct imap_login_referral_client *rclient =
 		IMAP_LOGIN_REFERRAL_CONTEXT_REQUIRE(client);
 
-	if (rclient->question != NULL)
-		question_detach(rclient->question);
+	client_stop_asking(rclient);
 	rclient->module_ctx.super.destroy(client);
 }
 
@@ -289,19 +214,6 @@ reply_get_server(const struct client_auth_reply *reply,
 	return TRUE;
 }
 
-/* Clients that answer a refused AUTHENTICATE by asking for the password again
-   do not do so after a BYE. */
-static void
-client_refer_with_bye(struct client *client,
-		      const struct client_auth_reply *reply,
-		      const struct referral_url *server, const char *text)
-{
-	client_send_raw(client, t_strdup_printf(
-		"* BYE "REFERRAL_RESPONSE_CODE"%s] %s\r\n",
-		referral_url_create(server,
-			imap_login_referral_reply_user(reply)), text));
-}
-
 static void
 imap_login_referral_client_auth_result(struct client *client,
 				       enum client_auth_result result,
@@ -320,10 +232,15 @@ imap_login_referral_client_auth_result(struct client *client,
 		return;
 	}
 	text = referral_response_login_text(&server);
-	/* not to who is at the end of a proxied session */
+	/* Clients that answer a refused AUTHENTICATE by asking for the password
+	   again do not do so after a BYE. Not to who is at the end of a proxied
+	   session. */
 	bye = referral_set->login_bye != 0 && client->login_proxy == NULL;
-	if (bye)
-		client_refer_with_bye(client, reply, &server, text);
+	if (bye) {
+		client_send_raw(client, t_strdup_printf("* BYE %s\r\n",
+			referral_response_login(&server,
+				imap_login_referral_reply_user(reply))));
+	}
 	rclient->module_ctx.super.auth_result(client, result, reply, text);
 	if (bye)
 		client_destroy(client, "Referred to another server");
@@ -352,15 +269,13 @@ void imap_login_referral_client_allocated(struct client *client)
  * All clients
  */
 
-int imap_login_referral_clients_init(const struct referral_plugin_settings *set,
+int imap_login_referral_clients_init(pool_t pool,
+				     const struct referral_plugin_settings *set,
 				     const char **error_r)
 {
-	referral_pool = pool_alloconly_create("imap login referral", 1024);
-	if (referral_self_init(referral_pool, set->server, set->aliases,
-			       &referral_self, error_r) < 0) {
-		pool_unref(&referral_pool);
+	if (referral_self_init(pool, set->server, set->aliases,
+			       &referral_self, error_r) < 0)
 		return -1;
-	}
 	referral_set = set;
 	referral_client = referral_client_init(NULL, set->timeout_msecs, NULL);
 	return 0;
@@ -368,8 +283,5 @@ int imap_login_referral_clients_init(const struct referral_plugin_settings *set,
 
 void imap_login_referral_clients_deinit(void)
 {
-	if (referral_pool == NULL)
-		return;
 	referral_client_deinit(&referral_client);
-	pool_unref(&referral_pool);
 }

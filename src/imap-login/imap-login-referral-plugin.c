@@ -34,7 +34,8 @@ void imap_login_referral_plugin_init(struct module *module)
 	if (imap_login_referral_settings_get(imap_login_referral_pool,
 					     &imap_login_referral_set,
 					     &error) < 0 ||
-	    imap_login_referral_clients_init(&imap_login_referral_set,
+	    imap_login_referral_clients_init(imap_login_referral_pool,
+					     &imap_login_referral_set,
 					     &error) < 0)
 		i_fatal("imap_login_referral plugin: %s", error);
 	dict_driver_register(&dict_driver_client);

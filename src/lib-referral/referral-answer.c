@@ -3,6 +3,7 @@
 #include "lib.h"
 #include "array.h"
 #include "referral-key.h"
+#include "referral-lookup.h"
 #include "referral-answer.h"
 
 /* More replicas than anybody has; what follows is ignored. */
@@ -82,6 +83,22 @@ int referral_answer_parse_server(pool_t pool, const char *value,
 	}
 	(void)urls_parse(pool, strings + 1, urls_r);
 	return 0;
+}
+
+int referral_answer_get_server(const struct referral_lookup_result *result,
+			       enum referral_server_state *state_r,
+			       ARRAY_TYPE(referral_url) *urls_r,
+			       const char **error_r)
+{
+	if (result->ret < 0) {
+		*error_r = result->error;
+		return -1;
+	}
+	if (result->ret == 0)
+		return 0;
+	return referral_answer_parse_server(pool_datastack_create(),
+					    result->value, state_r, urls_r,
+					    error_r) < 0 ? -1 : 1;
 }
 
 const struct referral_url *

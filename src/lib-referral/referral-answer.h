@@ -3,6 +3,8 @@
 
 #include "referral-self.h"
 
+struct referral_lookup_result;
+
 /* What the directory returned for one question: where something is, in order
    of preference. */
 
@@ -41,6 +43,13 @@ int referral_answer_parse_server(pool_t pool, const char *value,
 				 enum referral_server_state *state_r,
 				 ARRAY_TYPE(referral_url) *urls_r,
 				 const char **error_r);
+
+/* The same for the result of asking about a server, on the data stack. Returns 1
+   if it is out of service, 0 if not, -1 with error_r if that is not known. */
+int referral_answer_get_server(const struct referral_lookup_result *result,
+			       enum referral_server_state *state_r,
+			       ARRAY_TYPE(referral_url) *urls_r,
+			       const char **error_r);
 
 /* Returns the URL to refer to, or NULL if one of them is this server: then it
    is local, whatever else there is. */

@@ -6,9 +6,10 @@
 #include "referral-url.h"
 #include "referral-response.h"
 
-static const char *
-referral_response_create(const struct referral_url *urls, unsigned int count,
-			 const struct referral_url *server, const char *user)
+/* The response code, and the space behind it. */
+static string_t *
+response_code(const struct referral_url *urls, unsigned int count,
+	      const char *user)
 {
 	string_t *str = t_str_new(256);
 	unsigned int i;
@@ -19,7 +20,17 @@ referral_response_create(const struct referral_url *urls, unsigned int count,
 			str_append_c(str, ' ');
 		referral_url_append(str, &urls[i], user);
 	}
-	str_printfa(str, "] This folder is on IMAP server %s.", server->host);
+	str_append(str, "] ");
+	return str;
+}
+
+static const char *
+referral_response_create(const struct referral_url *urls, unsigned int count,
+			 const struct referral_url *server, const char *user)
+{
+	string_t *str = response_code(urls, count, user);
+
+	str_printfa(str, "This folder is on IMAP server %s.", server->host);
 	return str_c(str);
 }
 
@@ -52,14 +63,21 @@ const char *referral_response_login_text(const struct referral_url *server)
 			       server->host);
 }
 
+const char *referral_response_login(const struct referral_url *server,
+				    const char *user)
+{
+	string_t *str = response_code(server, 1, user);
+
+	str_append(str, referral_response_login_text(server));
+	return str_c(str);
+}
+
 const char *referral_response_offer(const struct referral_url *home,
 				    const char *user)
 {
-	string_t *str = t_str_new(256);
+	string_t *str = response_code(home, 1, user);
 
-	str_append(str, REFERRAL_RESPONSE_CODE);
-	referral_url_append(str, home, user);
-	str_printfa(str, "] Your mailboxes are on IMAP server %s.", home->host);
+	str_printfa(str, "Your mailboxes are on IMAP server %s.", home->host);
 	return str_c(str);
 }
 
@@ -69,10 +87,8 @@ const char *referral_response_closed(const struct referral_url *server)
 
 	if (server == NULL)
 		return "[UNAVAILABLE] This server is closed. Try again later.";
-	str = t_str_new(128);
-	str_append(str, REFERRAL_RESPONSE_CODE);
-	referral_url_append(str, server, NULL);
-	str_printfa(str, "] This server is closed. Use IMAP server %s.",
+	str = response_code(server, 1, NULL);
+	str_printfa(str, "This server is closed. Use IMAP server %s.",
 		    server->host);
 	return str_c(str);
 }

@@ -27,8 +27,10 @@ const char *referral_response_rename(const struct referral_url *old_url,
 const char *referral_response_no_visitors(const struct referral_url *server);
 
 /* Of a login at another server than the home (RFC 2221 section 4.1): only the
-   sentence. */
+   sentence, and all of it. */
 const char *referral_response_login_text(const struct referral_url *server);
+const char *referral_response_login(const struct referral_url *server,
+				    const char *user);
 /* Of the tagged OK of such a login (RFC 2221 section 4.1), without "OK ". The
    home server has to be one without a mailbox. */
 const char *referral_response_offer(const struct referral_url *home,
