@@ -32,6 +32,7 @@ check_PROGRAMS = \
 	tests/unit/test-referral-plugin-settings \
 	tests/unit/test-referral-response \
 	tests/unit/test-referral-self \
+	tests/unit/test-referral-self-lookup \
 	tests/unit/test-referral-server-load \
 	tests/unit/test-referral-server-map \
 	tests/unit/test-referral-setting \

@@ -230,86 +230,69 @@ static void test_login_end(struct test_login *login)
 	test_end();
 }
 
-static void test_passdb_referral_refer(void)
+static void test_passdb_referral_answers(void)
 {
+	static const struct {
+		const char *name;
+		enum referral_fallback fallback;
+		/* parts of keys, and their values */
+		const char *answers[3][2];
+		const char *fields;
+	} tests[] = {
+		{ "home elsewhere", REFERRAL_FALLBACK_NONE,
+		  { { "/home/bob", "imap://imap2.example.org:1143/" } },
+		  "host=imap2.example.org port=1143 nologin= " },
+		{ "home here", REFERRAL_FALLBACK_NONE,
+		  { { "/home/bob", "imap://imap1.example.org/" } }, "" },
+		{ "offer", REFERRAL_FALLBACK_NONE,
+		  { { "/home/bob", "offer imap://imap2.example.org/" } },
+		  "userdb_referral_home=imap://imap2.example.org/ "
+		  "userdb_referral_offer=bob " },
+		/* a tagged OK is followed: never where the user may come for
+		   a mailbox */
+		{ "offer where mailboxes are", REFERRAL_FALLBACK_NONE,
+		  { { "/home/bob", "offer imap://imap2.example.org/" },
+		    { "/shares/", "imap://imap1.example.org/" } },
+		  "userdb_referral_home=imap://imap2.example.org/ " },
+		{ "successor, once", REFERRAL_FALLBACK_NONE,
+		  { { "/home/bob", "imap://imap2.example.org/" },
+		    { "/server/imap2.example.org",
+		      "drain imap://imap3.example.org/" },
+		    { "/server/imap3.example.org",
+		      "drain imap://imap2.example.org/" } },
+		  "host=imap3.example.org nologin= " },
+		{ "home here, which is drained", REFERRAL_FALLBACK_NONE,
+		  { { "/home/bob", "imap://imap1.example.org/" },
+		    { "/server/imap1", "drain imap://imap2.example.org/" } },
+		  "" },
+		{ "home here, which is down by another name",
+		  REFERRAL_FALLBACK_NONE,
+		  { { "/home/bob", "imap://imap1.example.org/" },
+		    { "/server/imap1", "drain imap://imap2.example.org/" },
+		    { "/server/192.0.2.1", "down imap://imap3.example.org/" } },
+		  "host=imap3.example.org nologin= " },
+		/* Dovecot adds the password */
+		{ "proxy", REFERRAL_FALLBACK_PROXY,
+		  { { "/home/bob", "imap://192.0.2.2:993/" } },
+		  "ssl=yes port=993 host=192.0.2.2 proxy=y " },
+	};
 	struct test_login login;
+	unsigned int i, j;
 
-	test_login_begin(&login, "passdb referral: home elsewhere");
-	answers[0].key = "/home/bob";
-	answers[0].value = "imap://imap2.example.org:1143/";
-	test_login_start(&login);
-	unit_wait(finish_count > 0);
-	test_assert(finish_result == PASSDB_RESULT_OK);
-	test_assert_strcmp(field_log,
-			   "host=imap2.example.org port=1143 nologin= ");
-	test_login_end(&login);
-}
-
-static void test_passdb_referral_offer(void)
-{
-	struct test_login login;
-
-	test_login_begin(&login, "passdb referral: offer");
-	answers[0].key = "/home/bob";
-	answers[0].value = "offer imap://imap2.example.org/";
-	test_login_start(&login);
-	unit_wait(finish_count > 0);
-	test_assert(finish_result == PASSDB_RESULT_OK);
-	test_assert_strcmp(field_log,
-		"userdb_referral_home=imap://imap2.example.org/ "
-		"userdb_referral_offer=bob ");
-	test_login_end(&login);
-}
-
-/* A tagged OK is followed: never where the user may come for a mailbox. */
-static void test_passdb_referral_offer_where_mailboxes_are(void)
-{
-	struct test_login login;
-
-	test_login_begin(&login, "passdb referral: offer where mailboxes are");
-	answers[0].key = "/home/bob";
-	answers[0].value = "offer imap://imap2.example.org/";
-	answers[1].key = "/shares/";
-	answers[1].value = "imap://imap1.example.org/";
-	test_login_start(&login);
-	unit_wait(finish_count > 0);
-	test_assert_strcmp(field_log,
-		"userdb_referral_home=imap://imap2.example.org/ ");
-	test_login_end(&login);
-}
-
-static void test_passdb_referral_successor(void)
-{
-	struct test_login login;
-
-	test_login_begin(&login, "passdb referral: successor, once");
-	answers[0].key = "/home/bob";
-	answers[0].value = "imap://imap2.example.org/";
-	answers[1].key = "/server/imap2.example.org";
-	answers[1].value = "drain imap://imap3.example.org/";
-	answers[2].key = "/server/imap3.example.org";
-	answers[2].value = "drain imap://imap2.example.org/";
-	test_login_start(&login);
-	unit_wait(finish_count > 0);
-	test_assert_strcmp(field_log, "host=imap3.example.org nologin= ");
-	test_login_end(&login);
-}
-
-static void test_passdb_referral_proxy(void)
-{
-	struct test_login login;
-
-	test_login_begin(&login, "passdb referral: proxy");
-	login.set.fallback = REFERRAL_FALLBACK_PROXY;
-	answers[0].key = "/home/bob";
-	answers[0].value = "imap://192.0.2.2:993/";
-	test_login_start(&login);
-	unit_wait(finish_count > 0);
-	test_assert(finish_result == PASSDB_RESULT_OK);
-	/* Dovecot adds the password */
-	test_assert_strcmp(field_log,
-			   "ssl=yes port=993 host=192.0.2.2 proxy=y ");
-	test_login_end(&login);
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_login_begin(&login, t_strconcat("passdb referral: ",
+						     tests[i].name, NULL));
+		login.set.fallback = tests[i].fallback;
+		for (j = 0; j < N_ELEMENTS(tests[i].answers); j++) {
+			answers[j].key = tests[i].answers[j][0];
+			answers[j].value = tests[i].answers[j][1];
+		}
+		test_login_start(&login);
+		unit_wait(finish_count > 0);
+		test_assert(finish_result == PASSDB_RESULT_OK);
+		test_assert_strcmp(field_log, tests[i].fields);
+		test_login_end(&login);
+	}
 }
 
 static void test_passdb_referral_proxy_to_self(void)
@@ -366,11 +349,7 @@ static void test_passdb_referral_deinit(void)
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
-		test_passdb_referral_refer,
-		test_passdb_referral_offer,
-		test_passdb_referral_offer_where_mailboxes_are,
-		test_passdb_referral_successor,
-		test_passdb_referral_proxy,
+		test_passdb_referral_answers,
 		test_passdb_referral_proxy_to_self,
 		test_passdb_referral_deinit,
 		NULL
