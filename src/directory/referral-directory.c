@@ -7,7 +7,7 @@
 #include "referral-ldap-settings.h"
 #include "referral-ldap-connection.h"
 #include "referral-ldap-template.h"
-#include "referral-ldap-value.h"
+#include "referral-entry-values.h"
 #include "referral-home-cache.h"
 #include "referral-mailbox-load.h"
 #include "referral-mailbox-map.h"
@@ -51,28 +51,23 @@ home_entry_get_login(struct referral_directory *dir,
 {
 	/* If there are both, the last one counts. */
 	static const char *const words[] = {
-		REFERRAL_HOME_OFFER, REFERRAL_HOME_REFER
+		REFERRAL_HOME_OFFER, REFERRAL_HOME_REFER, NULL
 	};
 	const char *attribute = dir->set->home_login_attribute;
 	ARRAY_TYPE(referral_ldap_bytes) values;
 	const struct referral_ldap_bytes *value;
-	unsigned int i, found = 0;
+	int word, found = -1;
 
 	referral_ldap_entry_get_values(entry, attribute, &values);
 	array_foreach(&values, value) {
-		for (i = 0; i < N_ELEMENTS(words); i++) {
-			if (strlen(value->data) == value->size &&
-			    strcasecmp(value->data, words[i]) == 0)
-				break;
-		}
-		if (i < N_ELEMENTS(words))
-			found = I_MAX(found, i + 1);
-		else {
+		word = referral_entry_value_find(value, words);
+		if (word < 0) {
 			referral_value_log_skip(dir->log, entry->dn, attribute,
 				value->data, "expected refer or offer");
 		}
+		found = I_MAX(found, word);
 	}
-	return found == 0 ? NULL : words[found - 1];
+	return found < 0 ? NULL : words[found];
 }
 
 /* Get the home servers that an entry names. Returns 1 if there are any, 0 if it
@@ -81,36 +76,19 @@ static int
 home_entry_parse(struct referral_directory *dir,
 		 const struct referral_ldap_entry *entry, string_t *value_r)
 {
-	const char *attribute = dir->set->home_attribute;
-	ARRAY_TYPE(referral_ldap_bytes) all_bytes;
-	ARRAY_TYPE(referral_ldap_value) values;
-	const struct referral_ldap_bytes *bytes;
-	struct referral_ldap_value value;
-	const char *error, *login;
+	ARRAY_TYPE(referral_ldap_value) servers;
+	const char *login;
 
-	t_array_init(&values, 2);
-	referral_ldap_entry_get_values(entry, attribute, &all_bytes);
-	array_foreach(&all_bytes, bytes) {
-		if (referral_ldap_value_parse(pool_datastack_create(),
-					      bytes->data, bytes->size,
-					      dir->set->default_port,
-					      &value, &error) < 0) {
-			referral_value_log_skip(dir->log, entry->dn, attribute,
-						bytes->data, error);
-			continue;
-		}
-		/* a home is a server, whatever mailbox is named with it */
-		value.url.mailbox = NULL;
-		array_push_back(&values, &value);
-	}
-	if (array_count(&all_bytes) == 0)
+	if (referral_entry_get_servers(entry, dir->set->home_attribute,
+				       dir->set->default_port, dir->log,
+				       &servers) == 0)
 		return 0;
-	if (array_count(&values) == 0)
+	if (array_count(&servers) == 0)
 		return -1;
 	if ((login = home_entry_get_login(dir, entry)) != NULL)
 		str_printfa(value_r, "%s ", login);
-	referral_ldap_values_sort(&values);
-	referral_ldap_values_append(value_r, &values);
+	referral_ldap_values_sort(&servers);
+	referral_ldap_values_append(value_r, &servers);
 	return 1;
 }
 

@@ -4,47 +4,44 @@
 #include "array.h"
 #include "referral-key.h"
 #include "referral-ldap-settings.h"
-#include "referral-ldap-connection.h"
-#include "referral-ldap-value.h"
+#include "referral-entry-values.h"
 #include "referral-server-map.h"
 #include "referral-value-log.h"
 #include "referral-server-load.h"
 
-static enum referral_server_state
+static enum referral_server_map_state
 server_state_parse(const struct referral_ldap_bytes *value)
 {
-	static const struct {
-		const char *word;
-		enum referral_server_state state;
-	} states[] = {
-		{ "active", REFERRAL_SERVER_STATE_ACTIVE },
-		{ REFERRAL_SERVER_DRAIN, REFERRAL_SERVER_STATE_DRAIN },
-		{ REFERRAL_SERVER_DOWN, REFERRAL_SERVER_STATE_DOWN },
+	static const char *const words[] = {
+		"active", REFERRAL_SERVER_DRAIN, REFERRAL_SERVER_DOWN, NULL
 	};
-	unsigned int i;
 
-	for (i = 0; i < N_ELEMENTS(states); i++) {
-		if (strlen(value->data) == value->size &&
-		    strcasecmp(value->data, states[i].word) == 0)
-			return states[i].state;
+	switch (referral_entry_value_find(value, words)) {
+	case 0:
+		return REFERRAL_SERVER_MAP_ACTIVE;
+	case 1:
+		return REFERRAL_SERVER_MAP_DRAIN;
+	case 2:
+		return REFERRAL_SERVER_MAP_DOWN;
+	default:
+		return REFERRAL_SERVER_MAP_UNKNOWN;
 	}
-	return REFERRAL_SERVER_STATE_UNKNOWN;
 }
 
-static enum referral_server_state
+static enum referral_server_map_state
 server_entry_get_state(const struct referral_ldap_settings *set,
 		       struct referral_value_log *log,
 		       const struct referral_ldap_entry *entry)
 {
 	const char *attribute = set->server_state_attribute;
-	enum referral_server_state state, worst = REFERRAL_SERVER_STATE_ACTIVE;
+	enum referral_server_map_state state, worst = REFERRAL_SERVER_MAP_ACTIVE;
 	ARRAY_TYPE(referral_ldap_bytes) values;
 	const struct referral_ldap_bytes *value;
 
 	referral_ldap_entry_get_values(entry, attribute, &values);
 	array_foreach(&values, value) {
 		state = server_state_parse(value);
-		if (state == REFERRAL_SERVER_STATE_UNKNOWN) {
+		if (state == REFERRAL_SERVER_MAP_UNKNOWN) {
 			referral_value_log_skip(log, entry->dn, attribute,
 				value->data,
 				"expected active, drain or down");
@@ -52,33 +49,6 @@ server_entry_get_state(const struct referral_ldap_settings *set,
 		worst = I_MAX(worst, state);
 	}
 	return worst;
-}
-
-/* Without any of them, it is out of service all the same. */
-static void
-server_entry_get_successors(const struct referral_ldap_settings *set,
-			    struct referral_value_log *log,
-			    const struct referral_ldap_entry *entry,
-			    ARRAY_TYPE(referral_ldap_value) *successors_r)
-{
-	const char *attribute = set->server_home_attribute;
-	ARRAY_TYPE(referral_ldap_bytes) values;
-	const struct referral_ldap_bytes *bytes;
-	struct referral_ldap_value value;
-	const char *error;
-
-	t_array_init(successors_r, 2);
-	referral_ldap_entry_get_values(entry, attribute, &values);
-	array_foreach(&values, bytes) {
-		if (referral_ldap_value_parse(pool_datastack_create(),
-					      bytes->data, bytes->size,
-					      set->default_port,
-					      &value, &error) < 0) {
-			referral_value_log_skip(log, entry->dn, attribute,
-						bytes->data, error);
-		} else
-			array_push_back(successors_r, &value);
-	}
 }
 
 static void
@@ -91,12 +61,14 @@ server_add_entry(struct referral_map *map,
 	ARRAY_TYPE(referral_ldap_value) successors;
 	ARRAY_TYPE(referral_ldap_bytes) names;
 	const struct referral_ldap_bytes *name;
-	enum referral_server_state state;
+	enum referral_server_map_state state;
 	struct referral_url url;
 	const char *error;
 
 	state = server_entry_get_state(set, log, entry);
-	server_entry_get_successors(set, log, entry, &successors);
+	/* without any of them, it is out of service all the same */
+	(void)referral_entry_get_servers(entry, set->server_home_attribute,
+					 set->default_port, log, &successors);
 	referral_ldap_entry_get_values(entry, attribute, &names);
 	array_foreach(&names, name) {
 		error = "the name has a NUL byte";

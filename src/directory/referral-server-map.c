@@ -10,7 +10,7 @@
 struct referral_server {
 	/* host:port, or host:0 for all ports */
 	const char *name;
-	enum referral_server_state state;
+	enum referral_server_map_state state;
 	/* Until the map is finished. */
 	ARRAY_TYPE(referral_ldap_value) successors;
 	/* After that, if it is out of service. */
@@ -42,7 +42,7 @@ referral_server_map_create(struct referral_server_map *map, const char *name)
 
 void referral_server_map_add(struct referral_map *_map,
 			     const struct referral_url *url,
-			     enum referral_server_state state,
+			     enum referral_server_map_state state,
 			     const ARRAY_TYPE(referral_ldap_value) *successors)
 {
 	struct referral_server_map *map =
@@ -66,15 +66,15 @@ void referral_server_map_add(struct referral_map *_map,
 	}
 }
 
-static const char *server_state_word(enum referral_server_state state)
+static const char *server_state_word(enum referral_server_map_state state)
 {
 	switch (state) {
-	case REFERRAL_SERVER_STATE_ACTIVE:
-	case REFERRAL_SERVER_STATE_UNKNOWN:
+	case REFERRAL_SERVER_MAP_ACTIVE:
+	case REFERRAL_SERVER_MAP_UNKNOWN:
 		break;
-	case REFERRAL_SERVER_STATE_DRAIN:
+	case REFERRAL_SERVER_MAP_DRAIN:
 		return REFERRAL_SERVER_DRAIN;
-	case REFERRAL_SERVER_STATE_DOWN:
+	case REFERRAL_SERVER_MAP_DOWN:
 		return REFERRAL_SERVER_DOWN;
 	}
 	return NULL;
@@ -116,12 +116,12 @@ int referral_server_map_lookup(const struct referral_map *_map,
 		return 0;
 
 	switch (server->state) {
-	case REFERRAL_SERVER_STATE_ACTIVE:
+	case REFERRAL_SERVER_MAP_ACTIVE:
 		return 0;
-	case REFERRAL_SERVER_STATE_UNKNOWN:
+	case REFERRAL_SERVER_MAP_UNKNOWN:
 		return -1;
-	case REFERRAL_SERVER_STATE_DRAIN:
-	case REFERRAL_SERVER_STATE_DOWN:
+	case REFERRAL_SERVER_MAP_DRAIN:
+	case REFERRAL_SERVER_MAP_DOWN:
 		*value_r = server->value;
 		return 1;
 	}

@@ -5,13 +5,13 @@
 #include "referral-map.h"
 
 /* From good to bad: if several are said of a server, the last one counts. */
-enum referral_server_state {
+enum referral_server_map_state {
 	/* As a server that the directory does not list. */
-	REFERRAL_SERVER_STATE_ACTIVE,
+	REFERRAL_SERVER_MAP_ACTIVE,
 	/* The directory says something that we do not know. */
-	REFERRAL_SERVER_STATE_UNKNOWN,
-	REFERRAL_SERVER_STATE_DRAIN,
-	REFERRAL_SERVER_STATE_DOWN,
+	REFERRAL_SERVER_MAP_UNKNOWN,
+	REFERRAL_SERVER_MAP_DRAIN,
+	REFERRAL_SERVER_MAP_DOWN,
 };
 
 /* A map of all servers that the directory lists by name. */
@@ -21,7 +21,7 @@ struct referral_map *referral_server_map_init(void);
    take over, in any order; they count with the state that they came with. */
 void referral_server_map_add(struct referral_map *map,
 			     const struct referral_url *server,
-			     enum referral_server_state state,
+			     enum referral_server_map_state state,
 			     const ARRAY_TYPE(referral_ldap_value) *successors);
 
 /* Look up a server, spelled as referral_url_get_server() does. Returns 1 if it

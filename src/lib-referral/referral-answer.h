@@ -44,8 +44,9 @@ int referral_answer_parse_server(pool_t pool, const char *value,
 				 ARRAY_TYPE(referral_url) *urls_r,
 				 const char **error_r);
 
-/* The same for the result of asking about a server, on the data stack. Returns 1
-   if it is out of service, 0 if not, -1 with error_r if that is not known. */
+/* The same for the result of asking about a server, allocated from the data
+   stack. Returns 1 if it is out of service, 0 if not, -1 with error_r if that is
+   not known. */
 int referral_answer_get_server(const struct referral_lookup_result *result,
 			       enum referral_server_state *state_r,
 			       ARRAY_TYPE(referral_url) *urls_r,

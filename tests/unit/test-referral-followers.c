@@ -23,7 +23,8 @@ static const struct test_connection alpine = {
 };
 
 static void
-connection_init(const struct test_connection *test, struct referral_connection *conn_r)
+connection_init(const struct test_connection *test,
+		struct referral_connection *conn_r)
 {
 	i_zero(conn_r);
 	if (test->local_ip != NULL)

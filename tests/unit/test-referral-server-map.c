@@ -5,15 +5,15 @@
 #include "referral-server-map.h"
 #include "unit-common.h"
 
-#define ACTIVE REFERRAL_SERVER_STATE_ACTIVE
-#define UNKNOWN REFERRAL_SERVER_STATE_UNKNOWN
-#define DRAIN REFERRAL_SERVER_STATE_DRAIN
-#define DOWN REFERRAL_SERVER_STATE_DOWN
+#define ACTIVE REFERRAL_SERVER_MAP_ACTIVE
+#define UNKNOWN REFERRAL_SERVER_MAP_UNKNOWN
+#define DRAIN REFERRAL_SERVER_MAP_DRAIN
+#define DOWN REFERRAL_SERVER_MAP_DOWN
 
 struct test_server {
 	/* NULL ends an array of them */
 	const char *name;
-	enum referral_server_state state;
+	enum referral_server_map_state state;
 	/* Separated by a comma; "" is none */
 	const char *successors;
 };

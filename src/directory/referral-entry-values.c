@@ -1,0 +1,48 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "array.h"
+#include "referral-value-log.h"
+#include "referral-entry-values.h"
+
+unsigned int
+referral_entry_get_servers(const struct referral_ldap_entry *entry,
+			   const char *attribute, in_port_t default_port,
+			   struct referral_value_log *log,
+			   ARRAY_TYPE(referral_ldap_value) *servers_r)
+{
+	ARRAY_TYPE(referral_ldap_bytes) values;
+	const struct referral_ldap_bytes *bytes;
+	struct referral_ldap_value value;
+	const char *error;
+
+	t_array_init(servers_r, 2);
+	referral_ldap_entry_get_values(entry, attribute, &values);
+	array_foreach(&values, bytes) {
+		if (referral_ldap_value_parse(pool_datastack_create(),
+					      bytes->data, bytes->size,
+					      default_port, &value,
+					      &error) < 0) {
+			referral_value_log_skip(log, entry->dn, attribute,
+						bytes->data, error);
+			continue;
+		}
+		value.url.mailbox = NULL;
+		array_push_back(servers_r, &value);
+	}
+	return array_count(&values);
+}
+
+int referral_entry_value_find(const struct referral_ldap_bytes *value,
+			      const char *const *words)
+{
+	int i;
+
+	if (strlen(value->data) != value->size)
+		return -1;
+	for (i = 0; words[i] != NULL; i++) {
+		if (strcasecmp(value->data, words[i]) == 0)
+			return i;
+	}
+	return -1;
+}
