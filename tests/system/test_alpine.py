@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -90,7 +91,7 @@ class Alpine:
         self.press("C-r")
         self.answer("SAVE (no delete) Msg", name)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self._run("kill-server")
 
 
@@ -103,11 +104,10 @@ def programs() -> None:
 
 @pytest.fixture
 def alpine(sandbox: Sandbox, tmp_path: Path) -> Iterator[Alpine]:
-    client = Alpine(sandbox, tmp_path)
-    client.give_password(1)
-    client.see("Folder: INBOX", "Welcome to imap1")
-    yield client
-    client.stop()
+    with contextlib.closing(Alpine(sandbox, tmp_path)) as client:
+        client.give_password(1)
+        client.see("Folder: INBOX", "Welcome to imap1")
+        yield client
 
 
 @pytest.fixture
@@ -165,40 +165,26 @@ def test_enter_a_folder_that_is_here(alpine: Alpine) -> None:
 def test_follow_at_the_login(sandbox: Sandbox, tmp_path: Path) -> None:
     """Refused at imap1, bob's client goes to imap2, after having asked for
     the password several times."""
-    client = Alpine(sandbox, tmp_path, "bob")
-
-    def answered() -> bool:
-        screen = client.screen()
-        if "USER: bob  EN" in screen:
-            client.press(*sandbox.password, "Enter")
-        return "Folder: INBOX" in screen and "Welcome to imap2" in screen
-    try:
+    with contextlib.closing(Alpine(sandbox, tmp_path, "bob")) as client:
+        def answered() -> bool:
+            screen = client.screen()
+            if "USER: bob  EN" in screen:
+                client.press(*sandbox.password, "Enter")
+            return "Folder: INBOX" in screen and "Welcome to imap2" in screen
         wait_for(answered)
-    finally:
-        client.stop()
 
 
-def test_follow_at_the_login_at_once(sandbox: Sandbox, config: Config,
-                                     tmp_path: Path) -> None:
-    """With a BYE it asks each server's password once."""
-    config.edit(referral={"imap_referral_login_bye": "yes"})
-    client = Alpine(sandbox, tmp_path, "bob")
-    try:
+@pytest.mark.parametrize("name, value", [
+    # BYE before the refusal
+    ("imap_referral_login_bye", "yes"),
+    # The OK says that bob's home is imap2.
+    ("imap_referral_login", "offer"),
+])
+def test_follow_after_one_password_for_each_server(
+        sandbox: Sandbox, config: Config, tmp_path: Path, name: str,
+        value: str) -> None:
+    config.edit(referral={name: value})
+    with contextlib.closing(Alpine(sandbox, tmp_path, "bob")) as client:
         client.give_password(1)
         client.give_password(2)
         client.see("Folder: INBOX", "Welcome to imap2")
-    finally:
-        client.stop()
-
-
-def test_follow_an_offer(sandbox: Sandbox, config: Config,
-                         tmp_path: Path) -> None:
-    """bob logs in at imap1, and is told in the OK that his home is imap2."""
-    config.edit(referral={"imap_referral_login": "offer"})
-    client = Alpine(sandbox, tmp_path, "bob")
-    try:
-        client.give_password(1)
-        client.give_password(2)
-        client.see("Folder: INBOX", "Welcome to imap2")
-    finally:
-        client.stop()
