@@ -49,6 +49,27 @@ struct referral_ldap_request {
 	int msgid;
 	struct timeval sent_time;
 	unsigned int attempts;
+	/* The entries that have come so far. */
+	ARRAY(LDAPMessage *) entries;
+};
+
+struct referral_ldap_persist {
+	struct referral_ldap_persist *prev, *next;
+	pool_t pool;
+	struct referral_ldap_connection *conn;
+
+	struct referral_ldap_search search;
+	referral_ldap_persist_control_t *control_cb;
+	struct referral_ldap_persist_callbacks callbacks;
+	void *context;
+
+	/* -1 = waiting to be sent */
+	int msgid;
+	/* Callbacks that are running, and whether it was cancelled by one. */
+	unsigned int calling;
+	bool ended;
+	/* Its connection is: end it. */
+	bool lost;
 };
 
 struct referral_ldap_connection {
@@ -84,6 +105,10 @@ struct referral_ldap_connection {
 	/* Those of them that are sent: never anything but in state READY. */
 	HASH_TABLE(void *, struct referral_ldap_request *) sent;
 
+	struct referral_ldap_persist *persists;
+	/* Starts those that wait, outside of their users' call. */
+	struct timeout *to_persists;
+
 	/* Set while all servers are known to have failed. */
 	char *last_error;
 	struct timeval backoff_until;
@@ -94,6 +119,7 @@ struct referral_ldap_connection {
 
 static void referral_ldap_connect(struct referral_ldap_connection *conn);
 static void referral_ldap_send_waiting(struct referral_ldap_connection *conn);
+static void referral_ldap_persists_send(struct referral_ldap_connection *conn);
 
 static const struct referral_ldap_uri *
 referral_ldap_uri(struct referral_ldap_connection *conn)
@@ -117,6 +143,18 @@ referral_ldap_error(struct referral_ldap_connection *conn, const char *what,
  * Requests
  */
 
+/* Free the entries that have come. */
+static void referral_ldap_request_forget(struct referral_ldap_request *request)
+{
+	LDAPMessage *msg;
+
+	if (!array_is_created(&request->entries))
+		return;
+	array_foreach_elem(&request->entries, msg)
+		ldap_msgfree(msg);
+	array_free(&request->entries);
+}
+
 static void
 referral_ldap_request_finish(struct referral_ldap_request *request,
 			     struct referral_ldap_result *result)
@@ -131,6 +169,7 @@ referral_ldap_request_finish(struct referral_ldap_request *request,
 	T_BEGIN {
 		request->callback(result, request->context);
 	} T_END;
+	referral_ldap_request_forget(request);
 	pool_unref(&request->pool);
 }
 
@@ -172,7 +211,74 @@ referral_ldap_requests_unsend(struct referral_ldap_connection *conn)
 			continue;
 		hash_table_remove(conn->sent, POINTER_CAST(request->msgid));
 		request->msgid = -1;
+		referral_ldap_request_forget(request);
 	}
+}
+
+/* A page's cookie is of no use on another connection. */
+static void
+referral_ldap_requests_lose_cookies(struct referral_ldap_connection *conn,
+				    const char *error)
+{
+	struct referral_ldap_request *request, *next;
+	struct referral_ldap_result result;
+
+	for (request = conn->requests_head; request != NULL; request = next) {
+		next = request->next;
+		if (request->search.cookie == NULL)
+			continue;
+		i_zero(&result);
+		result.error = error;
+		result.cookie_lost = TRUE;
+		referral_ldap_request_finish(request, &result);
+		/* its callback may have changed the list */
+		next = conn->requests_head;
+	}
+}
+
+/*
+ * Persistent searches
+ */
+
+static void
+referral_ldap_persist_end(struct referral_ldap_persist *persist,
+			  const struct referral_ldap_persist_end *end)
+{
+	if (persist->ended)
+		return;
+	persist->ended = TRUE;
+	DLLIST_REMOVE(&persist->conn->persists, persist);
+	T_BEGIN {
+		if (end != NULL)
+			persist->callbacks.end(end, persist->context);
+	} T_END;
+	if (persist->calling == 0)
+		pool_unref(&persist->pool);
+}
+
+/* Those that were sent, or all. */
+static void
+referral_ldap_persists_fail(struct referral_ldap_connection *conn,
+			    const char *error, bool all)
+{
+	const struct referral_ldap_persist_end end = {
+		.error = error,
+		.code = -1,
+	};
+	struct referral_ldap_persist *persist;
+
+	for (persist = conn->persists; persist != NULL; persist = persist->next)
+		persist->lost = all || persist->msgid != -1;
+	/* Callbacks may add and cancel any: begin again after each. */
+	do {
+		for (persist = conn->persists; persist != NULL;
+		     persist = persist->next) {
+			if (persist->lost)
+				break;
+		}
+		if (persist != NULL)
+			referral_ldap_persist_end(persist, &end);
+	} while (persist != NULL);
 }
 
 /*
@@ -228,16 +334,18 @@ referral_ldap_server_failed(struct referral_ldap_connection *conn,
 	referral_ldap_close(conn);
 	conn->uri_idx = (conn->uri_idx + 1) % count;
 	conn->failed_uris++;
-
 	if (conn->failed_uris < count) {
 		e_warning(conn->event, "%s - trying the next server", error);
 		referral_ldap_connect(conn);
+		referral_ldap_requests_lose_cookies(conn, error);
+		referral_ldap_persists_fail(conn, error, FALSE);
 		return;
 	}
 	/* Who waits for the answers logs the failure. */
 	e_debug(conn->event, "%s", error);
 	conn->failed_uris = 0;
 	referral_ldap_backoff(conn, error);
+	referral_ldap_persists_fail(conn, error, TRUE);
 	referral_ldap_requests_fail(conn, error);
 }
 
@@ -273,6 +381,8 @@ referral_ldap_connection_lost(struct referral_ldap_connection *conn,
 			next = conn->requests_head;
 		}
 	}
+	referral_ldap_requests_lose_cookies(conn, error);
+	referral_ldap_persists_fail(conn, error, FALSE);
 	if (conn->requests_head == NULL)
 		e_debug(conn->event, "%s", error);
 	else if (conn->state == REFERRAL_LDAP_STATE_DISCONNECTED) {
@@ -290,6 +400,7 @@ static void referral_ldap_ready(struct referral_ldap_connection *conn)
 	i_free(conn->last_error);
 	e_debug(conn->event, "Connected to %s", referral_ldap_uri(conn)->uri);
 	referral_ldap_send_waiting(conn);
+	referral_ldap_persists_send(conn);
 }
 
 static void
@@ -328,6 +439,19 @@ referral_ldap_parse_cookie(struct referral_ldap_result *result,
 		result->error = "Broken paged results control";
 }
 
+static void
+referral_ldap_entry_init(struct referral_ldap_entry *entry_r, LDAP *ld,
+			 LDAPMessage *msg)
+{
+	char *dn;
+
+	entry_r->ld = ld;
+	entry_r->msg = msg;
+	dn = ldap_get_dn(ld, msg);
+	entry_r->dn = t_strdup(dn == NULL ? "<broken DN>" : dn);
+	ldap_memfree(dn);
+}
+
 static const char *
 referral_ldap_search_error(struct referral_ldap_connection *conn,
 			   const struct referral_ldap_request *request,
@@ -344,10 +468,27 @@ referral_ldap_search_error(struct referral_ldap_connection *conn,
 	return error;
 }
 
+/* The server cannot serve, another one may. All other errors are answers. */
+static bool referral_ldap_is_server_error(int err)
+{
+	switch (err) {
+	case LDAP_BUSY:
+	case LDAP_UNAVAILABLE:
+	case LDAP_UNWILLING_TO_PERFORM:
+	case LDAP_TIMELIMIT_EXCEEDED:
+	case LDAP_OTHER:
+	case LDAP_REFERRAL:
+		return TRUE;
+	default:
+		/* libldap's own */
+		return err < 0;
+	}
+}
+
 static void
-referral_ldap_input_search(struct referral_ldap_connection *conn,
+referral_ldap_input_result(struct referral_ldap_connection *conn,
 			   struct referral_ldap_request *request,
-			   LDAPMessage *chain)
+			   LDAPMessage *msg)
 {
 	struct referral_ldap_result result;
 	LDAPControl **controls = NULL;
@@ -356,25 +497,24 @@ referral_ldap_input_search(struct referral_ldap_connection *conn,
 
 	i_zero(&result);
 	result.ld = conn->ld;
-	result.chain = chain;
-	result.next_entry = ldap_first_entry(conn->ld, chain);
+	result.entries = array_get(&request->entries, &result.entries_count);
 
-	ret = ldap_parse_result(conn->ld, chain, &err, NULL, &text, NULL,
+	ret = ldap_parse_result(conn->ld, msg, &err, NULL, &text, NULL,
 				&controls, FALSE);
 	if (ret != LDAP_SUCCESS)
 		err = ret;
 	if (err == LDAP_SIZELIMIT_EXCEEDED && request->search.size_limit > 0 &&
-	    (unsigned int)ldap_count_entries(conn->ld, chain) >=
-	    request->search.size_limit)
+	    result.entries_count >= request->search.size_limit)
 		result.truncated = TRUE;
 	else if (err != LDAP_SUCCESS) {
 		result.error = referral_ldap_search_error(conn, request,
 							  err, text);
+		result.refused = !referral_ldap_is_server_error(err);
 	}
 	if (result.error == NULL)
 		referral_ldap_parse_cookie(&result, controls);
 	if (result.error != NULL)
-		result.next_entry = NULL;
+		result.entries_count = 0;
 	referral_ldap_request_finish(request, &result);
 
 	ber_memfree(result.cookie.bv_val);
@@ -383,16 +523,121 @@ referral_ldap_input_search(struct referral_ldap_connection *conn,
 }
 
 static void
-referral_ldap_input_message(struct referral_ldap_connection *conn,
+referral_ldap_input_search(struct referral_ldap_connection *conn,
+			   struct referral_ldap_request *request,
+			   LDAPMessage **msg)
+{
+	if (!array_is_created(&request->entries))
+		i_array_init(&request->entries, 1);
+	switch (ldap_msgtype(*msg)) {
+	case LDAP_RES_SEARCH_ENTRY:
+		array_push_back(&request->entries, msg);
+		*msg = NULL;
+		break;
+	case LDAP_RES_SEARCH_RESULT:
+		referral_ldap_input_result(conn, request, *msg);
+		break;
+	default:
+		/* references (RFC 4511 section 4.5.3) are not followed */
+		break;
+	}
+}
+
+static void
+referral_ldap_persist_entry(struct referral_ldap_persist *persist,
 			    LDAPMessage *msg)
 {
+	struct referral_ldap_entry entry;
+	LDAPControl **controls = NULL;
+	LDAP *ld = persist->conn->ld;
+
+	if (ldap_get_entry_controls(ld, msg, &controls) != LDAP_SUCCESS)
+		controls = NULL;
+	referral_ldap_entry_init(&entry, ld, msg);
+	persist->callbacks.entry(&entry, controls, persist->context);
+	ldap_controls_free(controls);
+}
+
+static void
+referral_ldap_persist_info(struct referral_ldap_persist *persist,
+			   LDAPMessage *msg)
+{
+	struct berval *data = NULL;
+	char *oid = NULL;
+
+	if (ldap_parse_intermediate(persist->conn->ld, msg, &oid, &data,
+				    NULL, FALSE) != LDAP_SUCCESS)
+		oid = NULL;
+	persist->callbacks.info(oid == NULL ? "" : oid, data,
+				persist->context);
+	ldap_memfree(oid);
+	ber_bvfree(data);
+}
+
+static void
+referral_ldap_persist_result(struct referral_ldap_persist *persist,
+			     LDAPMessage *msg)
+{
+	struct referral_ldap_persist_end end;
+	char *text = NULL;
+	int ret;
+
+	i_zero(&end);
+	ret = ldap_parse_result(persist->conn->ld, msg, &end.code, NULL, &text,
+				NULL, &end.controls, FALSE);
+	if (ret != LDAP_SUCCESS)
+		end.code = -1;
+	if (end.code != LDAP_SUCCESS) {
+		end.error = referral_ldap_error(persist->conn, t_strdup_printf(
+			"Live search below %s ended", persist->search.base),
+			ret != LDAP_SUCCESS ? ret : end.code, text);
+	}
+	referral_ldap_persist_end(persist, &end);
+	ldap_controls_free(end.controls);
+	ldap_memfree(text);
+}
+
+static void
+referral_ldap_input_persist(struct referral_ldap_persist *persist,
+			    LDAPMessage *msg)
+{
+	persist->calling++;
+	T_BEGIN {
+		switch (ldap_msgtype(msg)) {
+		case LDAP_RES_SEARCH_ENTRY:
+			referral_ldap_persist_entry(persist, msg);
+			break;
+		case LDAP_RES_INTERMEDIATE:
+			referral_ldap_persist_info(persist, msg);
+			break;
+		case LDAP_RES_SEARCH_RESULT:
+			referral_ldap_persist_result(persist, msg);
+			break;
+		}
+	} T_END;
+	if (--persist->calling == 0 && persist->ended)
+		pool_unref(&persist->pool);
+}
+
+static void
+referral_ldap_input_message(struct referral_ldap_connection *conn,
+			    LDAPMessage **msg)
+{
 	struct referral_ldap_request *request;
-	int msgid = ldap_msgid(msg);
+	struct referral_ldap_persist *persist;
+	int msgid = ldap_msgid(*msg);
 
 	if (conn->state == REFERRAL_LDAP_STATE_BINDING) {
 		if (msgid == conn->bind_msgid)
-			referral_ldap_input_bind(conn, msg);
+			referral_ldap_input_bind(conn, *msg);
 		return;
+	}
+	for (persist = conn->persists; persist != NULL;
+	     persist = persist->next) {
+		if (persist->msgid == msgid) {
+			referral_ldap_input_persist(persist, *msg);
+			return;
+		}
 	}
 	/* NULL if it was abandoned meanwhile */
 	request = hash_table_lookup(conn->sent, POINTER_CAST(msgid));
@@ -411,13 +656,12 @@ static void referral_ldap_input(struct referral_ldap_connection *conn)
 	conn->input_ld = ld;
 	do {
 		i_zero(&no_wait);
-		/* ALL: entries are kept by libldap until the whole result is
-		   there. It can be sent again as a whole, then. */
-		ret = ldap_result(ld, LDAP_RES_ANY, LDAP_MSG_ALL, &no_wait,
+		ret = ldap_result(ld, LDAP_RES_ANY, LDAP_MSG_ONE, &no_wait,
 				  &msg);
 		if (ret > 0) {
-			referral_ldap_input_message(conn, msg);
-			ldap_msgfree(msg);
+			referral_ldap_input_message(conn, &msg);
+			if (msg != NULL)
+				ldap_msgfree(msg);
 		}
 		/* a callback may have started a new connection */
 	} while (ret > 0 && conn->ld == ld);
@@ -628,6 +872,8 @@ static void referral_ldap_writable(struct referral_ldap_connection *conn)
 {
 	io_remove(&conn->io_write);
 	referral_ldap_send_waiting(conn);
+	if (conn->io_write == NULL)
+		referral_ldap_persists_send(conn);
 }
 
 static void referral_ldap_wait_writable(struct referral_ldap_connection *conn)
@@ -706,6 +952,16 @@ static void referral_ldap_request_timeout(struct referral_ldap_request *request)
 		referral_ldap_server_failed(conn, error);
 }
 
+static void
+referral_ldap_search_copy(pool_t pool, struct referral_ldap_search *dest,
+			  const struct referral_ldap_search *src)
+{
+	*dest = *src;
+	dest->base = p_strdup(pool, src->base);
+	dest->filter = p_strdup(pool, src->filter);
+	dest->attributes = p_strarray_dup(pool, src->attributes);
+}
+
 #undef referral_ldap_connection_search
 void referral_ldap_connection_search(struct referral_ldap_connection *conn,
 				     const struct referral_ldap_search *search,
@@ -724,10 +980,7 @@ void referral_ldap_connection_search(struct referral_ldap_connection *conn,
 	request->callback = callback;
 	request->context = context;
 
-	request->search = *search;
-	request->search.base = p_strdup(pool, search->base);
-	request->search.filter = p_strdup(pool, search->filter);
-	request->search.attributes = p_strarray_dup(pool, search->attributes);
+	referral_ldap_search_copy(pool, &request->search, search);
 	if (search->cookie != NULL) {
 		cookie = p_new(pool, struct berval, 1);
 		cookie->bv_len = search->cookie->bv_len;
@@ -744,6 +997,9 @@ void referral_ldap_connection_search(struct referral_ldap_connection *conn,
 	case REFERRAL_LDAP_STATE_DISCONNECTED:
 		if (conn->deiniting)
 			referral_ldap_request_fail(request, "Shutting down");
+		else if (search->cookie != NULL)
+			referral_ldap_requests_lose_cookies(conn,
+				"Connection lost between two pages");
 		else if (conn->last_error != NULL &&
 		    timeval_cmp(&ioloop_timeval, &conn->backoff_until) < 0)
 			referral_ldap_request_fail(request, conn->last_error);
@@ -758,6 +1014,121 @@ void referral_ldap_connection_search(struct referral_ldap_connection *conn,
 		referral_ldap_send_waiting(conn);
 		break;
 	}
+}
+
+static int referral_ldap_persist_send(struct referral_ldap_persist *persist)
+{
+	struct referral_ldap_connection *conn = persist->conn;
+	const struct referral_ldap_search *search = &persist->search;
+	LDAPControl control, *controls[] = { &control, NULL };
+	int err;
+
+	i_zero(&control);
+	persist->control_cb(referral_ldap_uri(conn)->uri, &control,
+			    persist->context);
+	err = ldap_search_ext(conn->ld, search->base, search->scope,
+			      search->filter, (char **)search->attributes,
+			      FALSE, controls, NULL, NULL, 0,
+			      &persist->msgid);
+	if (err != LDAP_SUCCESS)
+		persist->msgid = -1;
+	return err;
+}
+
+static void referral_ldap_persists_send(struct referral_ldap_connection *conn)
+{
+	struct referral_ldap_persist *persist;
+	struct referral_ldap_persist_end end;
+	int err = LDAP_SUCCESS;
+
+	do {
+		/* callbacks may have changed everything */
+		for (persist = conn->persists; persist != NULL;
+		     persist = persist->next) {
+			if (persist->msgid == -1)
+				break;
+		}
+		if (persist == NULL ||
+		    conn->state != REFERRAL_LDAP_STATE_READY)
+			return;
+		T_BEGIN {
+			err = referral_ldap_persist_send(persist);
+		} T_END;
+		if (err == LDAP_BUSY)
+			referral_ldap_wait_writable(conn);
+		else if (err != LDAP_SUCCESS) {
+			i_zero(&end);
+			end.code = -1;
+			end.error = referral_ldap_error(conn,
+				"Live search failed", err, NULL);
+			referral_ldap_persist_end(persist, &end);
+		}
+	} while (err != LDAP_BUSY);
+}
+
+static void referral_ldap_persists_start(struct referral_ldap_connection *conn)
+{
+	timeout_remove(&conn->to_persists);
+	switch (conn->state) {
+	case REFERRAL_LDAP_STATE_DISCONNECTED:
+		if (conn->deiniting)
+			referral_ldap_persists_fail(conn, "Shutting down", TRUE);
+		else if (conn->last_error != NULL &&
+			 timeval_cmp(&ioloop_timeval, &conn->backoff_until) < 0)
+			referral_ldap_persists_fail(conn, conn->last_error,
+						    TRUE);
+		else
+			referral_ldap_connect(conn);
+		break;
+	case REFERRAL_LDAP_STATE_RESOLVING:
+	case REFERRAL_LDAP_STATE_CONNECTING:
+	case REFERRAL_LDAP_STATE_BINDING:
+		break;
+	case REFERRAL_LDAP_STATE_READY:
+		referral_ldap_persists_send(conn);
+		break;
+	}
+}
+
+struct referral_ldap_persist *
+referral_ldap_connection_persist(struct referral_ldap_connection *conn,
+	const struct referral_ldap_search *search,
+	referral_ldap_persist_control_t *control_cb,
+	const struct referral_ldap_persist_callbacks *callbacks,
+	void *context)
+{
+	struct referral_ldap_persist *persist;
+	pool_t pool;
+
+	pool = pool_alloconly_create("referral ldap persist", 512);
+	persist = p_new(pool, struct referral_ldap_persist, 1);
+	persist->pool = pool;
+	persist->conn = conn;
+	persist->msgid = -1;
+	persist->control_cb = control_cb;
+	persist->callbacks = *callbacks;
+	persist->context = context;
+	referral_ldap_search_copy(pool, &persist->search, search);
+	DLLIST_PREPEND(&conn->persists, persist);
+	if (conn->to_persists == NULL) {
+		conn->to_persists = timeout_add_short(0,
+			referral_ldap_persists_start, conn);
+	}
+	return persist;
+}
+
+void referral_ldap_persist_cancel(struct referral_ldap_persist **_persist)
+{
+	struct referral_ldap_persist *persist = *_persist;
+
+	*_persist = NULL;
+	if (persist->ended)
+		return;
+	if (persist->msgid != -1) {
+		(void)ldap_abandon_ext(persist->conn->ld, persist->msgid,
+				       NULL, NULL);
+	}
+	referral_ldap_persist_end(persist, NULL);
 }
 
 void referral_ldap_preload(void)
@@ -788,6 +1159,7 @@ void referral_ldap_connection_abort(struct referral_ldap_connection *conn)
 {
 	conn->deiniting = TRUE;
 	referral_ldap_close(conn);
+	referral_ldap_persists_fail(conn, "Shutting down", TRUE);
 	referral_ldap_requests_fail(conn, "Shutting down");
 }
 
@@ -797,6 +1169,7 @@ void referral_ldap_connection_deinit(struct referral_ldap_connection **_conn)
 
 	*_conn = NULL;
 	referral_ldap_connection_abort(conn);
+	timeout_remove(&conn->to_persists);
 	hash_table_destroy(&conn->sent);
 	event_unref(&conn->event);
 	i_free(conn->last_error);
@@ -811,17 +1184,10 @@ void referral_ldap_connection_deinit(struct referral_ldap_connection **_conn)
 bool referral_ldap_result_next(struct referral_ldap_result *result,
 			       struct referral_ldap_entry *entry_r)
 {
-	char *dn;
-
-	if (result->next_entry == NULL)
+	if (result->next_entry == result->entries_count)
 		return FALSE;
-	entry_r->ld = result->ld;
-	entry_r->msg = result->next_entry;
-	dn = ldap_get_dn(result->ld, entry_r->msg);
-	entry_r->dn = t_strdup(dn == NULL ? "<broken DN>" : dn);
-	ldap_memfree(dn);
-
-	result->next_entry = ldap_next_entry(result->ld, result->next_entry);
+	referral_ldap_entry_init(entry_r, result->ld,
+				 result->entries[result->next_entry++]);
 	return TRUE;
 }
 

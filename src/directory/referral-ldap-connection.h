@@ -30,16 +30,23 @@ struct referral_ldap_search {
 struct referral_ldap_result {
 	/* NULL if the search was successful: then the entries are all there
 	   are, or "truncated" is set as there are more than the size_limit.
-	   Otherwise the directory could not be asked; there are no entries.
-	   Says which server. */
+	   Otherwise there are no entries. Says which server. */
 	const char *error;
+	/* The directory was asked and said no (no such object, insufficient
+	   access, size limit, ...). FALSE: with an error, no server could be
+	   asked. */
+	bool refused;
+	/* The search was for another page than the first, and the connection
+	   that its cookie belongs to is lost: begin with the first page. */
+	bool cookie_lost;
 	bool truncated;
 	/* There are more pages if it is not empty. */
 	struct berval cookie;
 
 	/* Private */
 	LDAP *ld;
-	LDAPMessage *chain, *next_entry;
+	LDAPMessage *const *entries;
+	unsigned int entries_count, next_entry;
 };
 
 struct referral_ldap_entry {
@@ -88,6 +95,53 @@ void referral_ldap_connection_search(struct referral_ldap_connection *conn,
 		1 ? (context) : CALLBACK_TYPECHECK(callback, \
 			void (*)(struct referral_ldap_result *, \
 				 typeof(context))))
+
+/* A search that goes on after its first results (RFC 4533
+   refreshAndPersist): its messages are handed on one by one as they come. It is
+   never sent again: when the connection is lost, it ends. */
+struct referral_ldap_persist;
+
+struct referral_ldap_persist_end {
+	/* NULL = LDAP_SUCCESS. Says which server. */
+	const char *error;
+	/* The LDAP result code, or -1: connection lost, no server, hung */
+	int code;
+	/* Those of the result, or NULL */
+	LDAPControl **controls;
+};
+
+struct referral_ldap_persist_callbacks {
+	/* The entry is valid only in the call. */
+	void (*entry)(const struct referral_ldap_entry *entry,
+		      LDAPControl **controls, void *context);
+	/* An intermediate response (RFC 4511 section 4.13). oid may be "",
+	   and data NULL. */
+	void (*info)(const char *oid, const struct berval *data,
+		     void *context);
+	/* The last call; the persist is freed after it. Not called after
+	   cancel. */
+	void (*end)(const struct referral_ldap_persist_end *end,
+		    void *context);
+};
+
+/* Called each time just before the search is sent, with the URI of the server
+   that it goes to, to get its control, allocated from the data stack: so a
+   cookie can be chosen that is that server's. */
+typedef void referral_ldap_persist_control_t(const char *uri,
+					     LDAPControl *control_r,
+					     void *context);
+
+/* The callbacks are never called before this returns. They may cancel it, and
+   start searches. There is no deadline: who needs one keeps a timer. The search
+   is copied; its pages and size limit are not used. */
+struct referral_ldap_persist *
+referral_ldap_connection_persist(struct referral_ldap_connection *conn,
+	const struct referral_ldap_search *search,
+	referral_ldap_persist_control_t *control_cb,
+	const struct referral_ldap_persist_callbacks *callbacks,
+	void *context);
+/* Abandons it; callable from its callbacks. */
+void referral_ldap_persist_cancel(struct referral_ldap_persist **persist);
 
 /* Returns FALSE when there are no more entries. The strings are allocated from
    the data stack. */
