@@ -164,6 +164,7 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 	DEF(STR, bind_dn, .default_value = ""),
 	DEF(STR, password_file, .default_value = ""),
 	DEF_MSECS(timeout, .default_value = "2s", .min = 100, .max = 60*1000),
+	DEF_MSECS(stale_time, .default_value = "1h", .max = WEEK_MSECS),
 	DEF(STR, base, .default_value = "", .check = base_check),
 	DEF(UINT, default_port, .default_value = "143",
 	    .min = 1, .max = 65535),

@@ -23,6 +23,7 @@ struct referral_ldap_settings {
 	const char *bind_dn;
 	const char *password_file;
 	unsigned int timeout_msecs;
+	unsigned int stale_time_msecs;
 	const char *base;
 	unsigned int default_port;
 

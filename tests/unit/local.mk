@@ -36,6 +36,7 @@ check_PROGRAMS = \
 	tests/unit/test-referral-server-load \
 	tests/unit/test-referral-server-map \
 	tests/unit/test-referral-setting \
+	tests/unit/test-referral-stale \
 	tests/unit/test-referral-url \
 	tests/unit/test-referral-value-log
 if DOVECOT_2_3
@@ -132,5 +133,7 @@ tests_unit_test_referral_server_load_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_server_load_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_server_map_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_server_map_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_stale_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_stale_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_value_log_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_value_log_LDADD = $(unit_directory_ldadd)
