@@ -3,6 +3,7 @@
 #include "lib.h"
 #include "str.h"
 #include "unichar.h"
+#include "uri-util.h"
 #include "imap-url.h"
 #include "referral-url.h"
 
@@ -63,6 +64,17 @@ static bool host_name_is_valid(const char *name)
 	return count > 0 && !str_is_numeric(labels[count-1], '\0');
 }
 
+/* URLs have to be understood by others, Dovecot's proxy first of all: it takes
+   the beginning of 192.0.2.1.example.org for an address. */
+static bool host_name_is_valid_in_url(const char *name)
+{
+	struct uri_parser parser;
+
+	uri_parser_init(&parser, pool_datastack_create(), name);
+	return uri_parse_host(&parser, NULL) >= 0 &&
+		parser.cur == parser.end;
+}
+
 /* The host without brackets. */
 static int
 host_parse(pool_t pool, const char *host, struct referral_url *url)
@@ -82,7 +94,7 @@ host_parse(pool_t pool, const char *host, struct referral_url *url)
 	i_zero(&url->ip);
 	if (len > 1 && host[len-1] == '.')
 		host = t_strndup(host, len-1);
-	if (!host_name_is_valid(host))
+	if (!host_name_is_valid(host) || !host_name_is_valid_in_url(host))
 		return -1;
 	url->host = p_strdup(pool, t_str_lcase(host));
 	return 0;

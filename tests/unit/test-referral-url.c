@@ -437,9 +437,12 @@ static void test_referral_url_parse_server(void)
 		{ "1.1.1.1.", NULL, 0 },
 		{ "010.0.0.1", NULL, 0 },
 		{ "10.0.0.01", NULL, 0 },
+		{ "10.0.0.1x", NULL, 0 },
+		{ "10.0.0.1.example.org", NULL, 0 },
+		/* 80 */
+		{ "10.0.0.example.org", "10.0.0.example.org", 10143 },
 		{ "0x7f.0.0.1", NULL, 0 },
 		{ "0x7f000001", NULL, 0 },
-		/* 80 */
 		{ "192.0.2.1 x", NULL, 0 },
 		{ "a.1", NULL, 0 },
 		{ "fe80::1%eth0", NULL, 0 },
