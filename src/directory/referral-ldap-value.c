@@ -100,8 +100,12 @@ void referral_ldap_values_append(string_t *str,
 	const ARRAY_TYPE(referral_ldap_value) *values)
 {
 	const struct referral_ldap_value *value;
+	unsigned int count = 0;
 
 	array_foreach(values, value) {
+		/* nobody reads more, whatever is in the directory */
+		if (count++ == REFERRAL_MAX_URLS)
+			break;
 		if (value != array_front(values))
 			str_append_c(str, ' ');
 		referral_url_append(str, &value->url, NULL);

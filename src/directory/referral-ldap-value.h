@@ -29,7 +29,8 @@ const char *referral_ldap_value_get_mailbox(const char *data, size_t size);
    the LDAP server. */
 void referral_ldap_values_sort(ARRAY_TYPE(referral_ldap_value) *values);
 
-/* Returns the URLs in the form of the dict contract: separated by a space. */
+/* Append the URLs in the form of the dict contract: separated by a space, and at
+   most REFERRAL_MAX_URLS of them. */
 void referral_ldap_values_append(string_t *str,
 	const ARRAY_TYPE(referral_ldap_value) *values);
 

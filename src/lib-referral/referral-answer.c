@@ -6,9 +6,6 @@
 #include "referral-lookup.h"
 #include "referral-answer.h"
 
-/* More replicas than anybody has; what follows is ignored. */
-#define REFERRAL_ANSWER_MAX_URLS 64
-
 /* Returns what is wrong with the last unusable one. */
 static const char *
 urls_parse(pool_t pool, const char *const *strings,
@@ -19,7 +16,7 @@ urls_parse(pool_t pool, const char *const *strings,
 
 	p_array_init(urls_r, pool, 2);
 	for (; *strings != NULL &&
-	     array_count(urls_r) < REFERRAL_ANSWER_MAX_URLS; strings++) {
+	     array_count(urls_r) < REFERRAL_MAX_URLS; strings++) {
 		if (referral_url_parse(pool, *strings, &url, &error) == 0)
 			array_push_back(urls_r, &url);
 	}

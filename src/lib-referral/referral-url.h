@@ -10,6 +10,9 @@
 #define REFERRAL_MAX_MAILBOX_LENGTH 4096
 #define REFERRAL_MAX_USER_LENGTH 1024
 
+/* More replicas than anybody has; in a list of URLs, what follows is ignored. */
+#define REFERRAL_MAX_URLS 64
+
 /* A place to send a client to: a server, or a mailbox on a server. The
    strings belong to whatever pool the URL was parsed into. Every instance that
    comes from referral_url_parse() or referral_url_parse_server() is safe to be
