@@ -25,6 +25,11 @@ static const char *const scope_choices[] = {
 	"base", "onelevel", "subtree", NULL
 };
 
+/* In the order of enum referral_ldap_live */
+static const char *const live_choices[] = {
+	"no", "maps", "all", NULL
+};
+
 static int
 uri_parse(pool_t pool, const char *str, ARRAY_TYPE(referral_ldap_uri) *uris,
 	  const char **error_r)
@@ -165,6 +170,7 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 	DEF(STR, password_file, .default_value = ""),
 	DEF_MSECS(timeout, .default_value = "2s", .min = 100, .max = 60*1000),
 	DEF_MSECS(stale_time, .default_value = "1h", .max = WEEK_MSECS),
+	DEF(ENUM, live, .default_value = "maps", .choices = live_choices),
 	DEF(STR, base, .default_value = "", .check = base_check),
 	DEF(UINT, default_port, .default_value = "143",
 	    .min = 1, .max = 65535),

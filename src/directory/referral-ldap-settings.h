@@ -16,6 +16,15 @@ struct referral_ldap_uri {
 };
 ARRAY_DEFINE_TYPE(referral_ldap_uri, struct referral_ldap_uri);
 
+/* What is kept up to date by live searches (RFC 4533): */
+enum referral_ldap_live {
+	REFERRAL_LDAP_LIVE_NO,
+	/* the maps of mailboxes and servers, */
+	REFERRAL_LDAP_LIVE_MAPS,
+	/* and the homes that are cached. */
+	REFERRAL_LDAP_LIVE_ALL,
+};
+
 /* The referral_ldap_* settings. What they mean is said in
    conf/imap-referral-ldap.conf.ext. */
 struct referral_ldap_settings {
@@ -24,6 +33,7 @@ struct referral_ldap_settings {
 	const char *password_file;
 	unsigned int timeout_msecs;
 	unsigned int stale_time_msecs;
+	unsigned int live; /* enum referral_ldap_live */
 	const char *base;
 	unsigned int default_port;
 

@@ -311,7 +311,7 @@ class Dicts:
 
     def make(self, **settings: str | None) -> Dict:
         """A dict with the sandbox's settings but for these; names are given
-        without `referral_ldap_`."""
+        without `referral_ldap_`. Nothing is live unless they say so."""
         asked, _ = self.take(**settings)
         self.reload()
         return asked
@@ -320,7 +320,7 @@ class Dicts:
         """The same before reload(), with the path of its settings file."""
         number = next(self._numbers)
         path = self._paths[number]
-        for name, value in settings.items():
+        for name, value in {"live": "no", **settings}.items():
             set_line(path, f"referral_ldap_{name}", value)
         return Dict(self._sandbox, f"case{number}"), path
 

@@ -16,6 +16,8 @@ struct referral_ldap_settings *unit_ldap_settings(pool_t pool, ...)
 	set = p_new(pool, struct referral_ldap_settings, 1);
 	referral_settings_init(referral_ldap_setting_defs, pool, set);
 	set->base = "dc=test";
+	/* nothing but what a test asks for is sent */
+	set->live = REFERRAL_LDAP_LIVE_NO;
 	va_start(args, pool);
 	while ((name = va_arg(args, const char *)) != NULL) {
 		name = t_strconcat("referral_ldap_", name, NULL);

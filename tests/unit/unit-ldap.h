@@ -7,7 +7,7 @@
 struct referral_ldap_connection;
 struct referral_ldap_result;
 
-/* Defaults, with base dc=test, and pairs of names without referral_ldap_ and
+/* Defaults, but with base dc=test and live=no, and pairs of names without referral_ldap_ and
    values, ended by NULL. */
 struct referral_ldap_settings *
 unit_ldap_settings(pool_t pool, ...) ATTR_SENTINEL;
