@@ -1,14 +1,9 @@
 /* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
 
 #include "lib.h"
-#include "array.h"
-#include "str.h"
-#include "str-sanitize.h"
 #include "referral-ldap-settings.h"
 #include "referral-ldap-connection.h"
-#include "referral-ldap-template.h"
-#include "referral-entry-values.h"
-#include "referral-home-cache.h"
+#include "referral-home.h"
 #include "referral-mailbox-load.h"
 #include "referral-mailbox-map.h"
 #include "referral-server-load.h"
@@ -22,7 +17,7 @@ struct referral_directory {
 
 	struct referral_ldap_connection *conn;
 	struct referral_value_log *log;
-	struct referral_home_cache *homes;
+	struct referral_homes *homes;
 	struct referral_map_keeper *mailboxes;
 	/* Loaded when it is asked for: not everybody has them listed. On a
 	   connection of its own: OpenLDAP keeps one cookie for each, so that
@@ -32,149 +27,6 @@ struct referral_directory {
 
 	bool load_started;
 };
-
-/*
- * Homes
- */
-
-struct referral_home_lookup {
-	struct referral_directory *dir;
-	char *user;
-	referral_directory_callback_t *callback;
-	void *context;
-};
-
-/* Get the word that an entry has for the answer to logins, or NULL. */
-static const char *
-home_entry_get_login(struct referral_directory *dir,
-		     const struct referral_ldap_entry *entry)
-{
-	/* If there are both, the last one counts. */
-	static const char *const words[] = {
-		REFERRAL_HOME_OFFER, REFERRAL_HOME_REFER, NULL
-	};
-	const char *attribute = dir->set->home_login_attribute;
-	ARRAY_TYPE(referral_ldap_bytes) values;
-	const struct referral_ldap_bytes *value;
-	int word, found = -1;
-
-	referral_ldap_entry_get_values(entry, attribute, &values);
-	array_foreach(&values, value) {
-		word = referral_entry_value_find(value, words);
-		if (word < 0) {
-			referral_value_log_skip(dir->log, entry->dn, attribute,
-				value->data, "expected refer or offer");
-		}
-		found = I_MAX(found, word);
-	}
-	return found < 0 ? NULL : words[found];
-}
-
-/* Get the home servers that an entry names. Returns 1 if there are any, 0 if it
-   names none, -1 if none of them is usable. */
-static int
-home_entry_parse(struct referral_directory *dir,
-		 const struct referral_ldap_entry *entry, string_t *value_r)
-{
-	ARRAY_TYPE(referral_ldap_value) servers;
-	const char *login;
-
-	if (referral_entry_get_servers(entry, dir->set->home_attribute,
-				       dir->set->default_port, dir->log,
-				       &servers) == 0)
-		return 0;
-	if (array_count(&servers) == 0)
-		return -1;
-	if ((login = home_entry_get_login(dir, entry)) != NULL)
-		str_printfa(value_r, "%s ", login);
-	referral_ldap_values_sort(&servers);
-	referral_ldap_values_append(value_r, &servers);
-	return 1;
-}
-
-static void
-home_result_parse(struct referral_home_lookup *lookup,
-		  struct referral_ldap_result *ldap_result,
-		  struct referral_directory_result *result_r)
-{
-	struct referral_directory *dir = lookup->dir;
-	struct referral_ldap_entry entry, entry2;
-	string_t *value = t_str_new(128);
-
-	i_zero(result_r);
-	if (ldap_result->error != NULL) {
-		result_r->ret = -1;
-		result_r->error = ldap_result->error;
-		return;
-	}
-	if (!referral_ldap_result_next(ldap_result, &entry)) {
-		/* no such user */
-		result_r->ret = 0;
-	} else if (referral_ldap_result_next(ldap_result, &entry2)) {
-		result_r->ret = -1;
-		result_r->error = t_strdup_printf(
-			"referral_ldap_home_filter finds several entries for "
-			"one user, at least %s and %s",
-			str_sanitize(entry.dn, 256),
-			str_sanitize(entry2.dn, 256));
-	} else {
-		result_r->ret = home_entry_parse(dir, &entry, value);
-		result_r->value = str_c(value);
-		result_r->error = "The entry names no usable home server";
-	}
-	if (result_r->ret >= 0) {
-		referral_home_cache_add(dir->homes, lookup->user,
-			result_r->ret > 0 ? result_r->value : NULL);
-	}
-}
-
-static void
-home_search_callback(struct referral_ldap_result *ldap_result,
-		     struct referral_home_lookup *lookup)
-{
-	struct referral_directory_result result;
-
-	home_result_parse(lookup, ldap_result, &result);
-	lookup->callback(&result, lookup->context);
-	i_free(lookup->user);
-	i_free(lookup);
-}
-
-static void
-home_lookup(struct referral_directory *dir, const char *user,
-	    referral_directory_callback_t *callback, void *context)
-{
-	const char *const attributes[] = {
-		dir->set->home_attribute, dir->set->home_login_attribute, NULL
-	};
-	struct referral_directory_result result;
-	struct referral_home_lookup *lookup;
-
-	i_zero(&result);
-	if (referral_home_cache_lookup(dir->homes, user, &result.value)) {
-		result.ret = result.value != NULL ? 1 : 0;
-		callback(&result, context);
-		return;
-	}
-
-	lookup = i_new(struct referral_home_lookup, 1);
-	lookup->dir = dir;
-	lookup->user = i_strdup(user);
-	lookup->callback = callback;
-	lookup->context = context;
-
-	const struct referral_ldap_search search = {
-		.base = dir->set->home_base,
-		.scope = dir->set->home_scope,
-		.filter = referral_ldap_template_expand(dir->set->home_filter,
-							user),
-		.attributes = attributes,
-		/* the second one is one too many */
-		.size_limit = 2,
-	};
-	referral_ldap_connection_search(dir->conn, &search,
-					home_search_callback, lookup);
-}
 
 /*
  * Maps
@@ -273,7 +125,7 @@ void referral_directory_lookup(struct referral_directory *dir,
 	}
 	switch (type) {
 	case REFERRAL_KEY_TYPE_HOME:
-		home_lookup(dir, name, callback, context);
+		(referral_homes_lookup)(dir->homes, name, callback, context);
 		break;
 	case REFERRAL_KEY_TYPE_MAILBOX:
 		map_lookup(dir->mailboxes, map_lookup_mailbox, name,
@@ -303,9 +155,7 @@ referral_directory_init(const struct referral_ldap_settings *set,
 	event_set_append_log_prefix(dir->event, "referral-ldap: ");
 	dir->conn = referral_ldap_connection_init(set, base_dir, dir->event);
 	dir->log = referral_value_log_init(dir->event);
-	dir->homes = referral_home_cache_init(set->home_cache_size,
-					      set->home_ttl_msecs,
-					      set->home_negative_ttl_msecs);
+	dir->homes = referral_homes_init(dir->conn, set, dir->log, dir->event);
 	referral_mailbox_load_get(set, &load);
 	dir->mailboxes = referral_map_keeper_init(dir->conn, set, &load,
 						  set->mailbox_refresh_msecs,
@@ -321,6 +171,7 @@ referral_directory_init(const struct referral_ldap_settings *set,
 
 void referral_directory_abort(struct referral_directory *dir)
 {
+	referral_homes_stop(dir->homes);
 	referral_map_keeper_stop(dir->mailboxes);
 	referral_map_keeper_stop(dir->servers);
 	referral_ldap_connection_abort(dir->conn);
@@ -339,7 +190,7 @@ void referral_directory_deinit(struct referral_directory **_dir)
 	referral_ldap_connection_deinit(&dir->servers_conn);
 	referral_map_keeper_deinit(&dir->mailboxes);
 	referral_map_keeper_deinit(&dir->servers);
-	referral_home_cache_deinit(&dir->homes);
+	referral_homes_deinit(&dir->homes);
 	referral_value_log_deinit(&dir->log);
 	event_unref(&dir->event);
 	i_free(dir);

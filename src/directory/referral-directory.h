@@ -2,6 +2,7 @@
 #define REFERRAL_DIRECTORY_H
 
 #include "referral-key.h"
+#include "referral-directory-result.h"
 #include "referral-map-keeper.h"
 
 /* The directory, as the dict contract sees it: cached homes, the maps of
@@ -10,19 +11,6 @@ struct referral_directory;
 
 struct referral_ldap_settings;
 
-struct referral_directory_result {
-	/* 1 = found, 0 = the directory names no place or the server is in
-	   service, -1 = it cannot be asked or what it names cannot be used */
-	int ret;
-	/* ret > 0: as in the dict contract */
-	const char *value;
-	/* ret < 0 */
-	const char *error;
-};
-
-typedef void
-referral_directory_callback_t(const struct referral_directory_result *result,
-			      void *context);
 /* The settings have to exist as long as the directory does. */
 struct referral_directory *
 referral_directory_init(const struct referral_ldap_settings *set,

@@ -5,19 +5,33 @@
    when there are too many. Failures are never cached. */
 struct referral_home_cache;
 
-/* A max_count or a TTL of 0 switches (negative) caching off. */
+/* A TTL of 0 switches (negative) caching off, and a max_count of 0 all of it.
+   Answers are kept for stale_msecs after they were added, for when there is
+   nobody to ask. */
 struct referral_home_cache *
 referral_home_cache_init(unsigned int max_count, unsigned int ttl_msecs,
-			 unsigned int negative_ttl_msecs);
+			 unsigned int negative_ttl_msecs,
+			 unsigned int stale_msecs);
 void referral_home_cache_deinit(struct referral_home_cache **cache);
 
 /* Returns TRUE if there is a valid answer: value_r is NULL if the directory
    has no home for the user, else it is valid until the cache is touched. */
 bool referral_home_cache_lookup(struct referral_home_cache *cache,
 				const char *user, const char **value_r);
+/* The same for an answer that may have expired, with the time when it was
+   added. Who may use it is another question (referral-stale.h). */
+bool referral_home_cache_lookup_stale(struct referral_home_cache *cache,
+				      const char *user, const char **value_r,
+				      struct timeval *added_r);
 void referral_home_cache_add(struct referral_home_cache *cache,
 			     const char *user, const char *value) ATTR_NULL(3);
+/* Forget the answer for the user, if there is one. */
+void referral_home_cache_remove(struct referral_home_cache *cache,
+				const char *user);
+/* Forget all answers. Returns how many there were. */
+unsigned int referral_home_cache_clear(struct referral_home_cache *cache);
 
+/* How many there are, expired ones as well. */
 unsigned int referral_home_cache_count(const struct referral_home_cache *cache);
 
 #endif

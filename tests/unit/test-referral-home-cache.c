@@ -8,6 +8,7 @@
 
 #define TTL_MSECS 60000
 #define NEGATIVE_TTL_MSECS 10000
+#define STALE_MSECS 30000
 
 /* The cache's clock is the ioloop's, so that it stands still while a test
    computes, and goes when it is told to. */
@@ -25,13 +26,26 @@ static const char *lookup(struct referral_home_cache *cache, const char *user)
 	return value == NULL ? "none" : value;
 }
 
+static const char *
+lookup_stale(struct referral_home_cache *cache, const char *user,
+	     struct timeval *added_r)
+{
+	const char *value = "unset";
+
+	i_zero(added_r);
+	if (!referral_home_cache_lookup_stale(cache, user, &value, added_r))
+		return "miss";
+	return value == NULL ? "none" : value;
+}
+
 static void test_referral_home_cache(void)
 {
 	struct referral_home_cache *cache;
 	char user[] = "joe", value[] = "imap://a/";
 
 	test_begin("referral home cache");
-	cache = referral_home_cache_init(100, TTL_MSECS, NEGATIVE_TTL_MSECS);
+	cache = referral_home_cache_init(100, TTL_MSECS, NEGATIVE_TTL_MSECS,
+					 0);
 	test_assert_strcmp(lookup(cache, "joe"), "miss");
 	referral_home_cache_add(cache, user, value);
 	referral_home_cache_add(cache, "jane", NULL);
@@ -63,7 +77,8 @@ static void test_referral_home_cache_ttl(void)
 	struct referral_home_cache *cache;
 
 	test_begin("referral home cache: TTL");
-	cache = referral_home_cache_init(100, TTL_MSECS, NEGATIVE_TTL_MSECS);
+	cache = referral_home_cache_init(100, TTL_MSECS, NEGATIVE_TTL_MSECS,
+					 0);
 	referral_home_cache_add(cache, "joe", "imap://a/");
 	referral_home_cache_add(cache, "jane", NULL);
 
@@ -96,7 +111,8 @@ static void test_referral_home_cache_lru(void)
 	unsigned int i;
 
 	test_begin("referral home cache: least recently used");
-	cache = referral_home_cache_init(3, TTL_MSECS, NEGATIVE_TTL_MSECS);
+	cache = referral_home_cache_init(3, TTL_MSECS, NEGATIVE_TTL_MSECS,
+					 0);
 	referral_home_cache_add(cache, "a", "1");
 	referral_home_cache_add(cache, "b", "2");
 	referral_home_cache_add(cache, "c", NULL);
@@ -123,11 +139,97 @@ static void test_referral_home_cache_lru(void)
 	test_assert_strcmp(lookup(cache, "user996"), "miss");
 	referral_home_cache_deinit(&cache);
 
-	cache = referral_home_cache_init(1, TTL_MSECS, NEGATIVE_TTL_MSECS);
+	cache = referral_home_cache_init(1, TTL_MSECS, NEGATIVE_TTL_MSECS,
+					 0);
 	referral_home_cache_add(cache, "a", "1");
 	referral_home_cache_add(cache, "b", "2");
 	test_assert_strcmp(lookup(cache, "a"), "miss");
 	test_assert_strcmp(lookup(cache, "b"), "2");
+	referral_home_cache_deinit(&cache);
+	test_end();
+}
+
+/* What has expired is kept, for when there is nobody to ask. */
+static void test_referral_home_cache_stale(void)
+{
+	struct referral_home_cache *cache;
+	struct timeval added, now;
+
+	test_begin("referral home cache: stale");
+	/* shorter than one TTL, and longer than the other */
+	cache = referral_home_cache_init(2, TTL_MSECS, NEGATIVE_TTL_MSECS,
+					 STALE_MSECS);
+	now = ioloop_timeval;
+	referral_home_cache_add(cache, "joe", "imap://a/");
+	referral_home_cache_add(cache, "jane", NULL);
+	test_assert_strcmp(lookup_stale(cache, "joe", &added), "imap://a/");
+	test_assert(timeval_cmp(&added, &now) == 0);
+	test_assert_strcmp(lookup_stale(cache, "jim", &added), "miss");
+
+	clock_forward(STALE_MSECS - 1);
+	test_assert_strcmp(lookup(cache, "jane"), "miss");
+	test_assert_strcmp(lookup_stale(cache, "jane", &added), "none");
+	test_assert(timeval_cmp(&added, &now) == 0);
+	clock_forward(1);
+	test_assert_strcmp(lookup_stale(cache, "jane", &added), "miss");
+	test_assert_strcmp(lookup(cache, "jane"), "miss");
+	test_assert(referral_home_cache_count(cache) == 1);
+	/* valid, and so not too old for anything */
+	test_assert_strcmp(lookup(cache, "joe"), "imap://a/");
+	test_assert_strcmp(lookup_stale(cache, "joe", &added), "imap://a/");
+	clock_forward(TTL_MSECS - STALE_MSECS);
+	test_assert_strcmp(lookup(cache, "joe"), "miss");
+	test_assert_strcmp(lookup_stale(cache, "joe", &added), "miss");
+	test_assert(referral_home_cache_count(cache) == 0);
+
+	/* they count, and a new answer is new */
+	referral_home_cache_add(cache, "a", NULL);
+	referral_home_cache_add(cache, "b", NULL);
+	clock_forward(NEGATIVE_TTL_MSECS);
+	referral_home_cache_add(cache, "a", "1");
+	now = ioloop_timeval;
+	test_assert_strcmp(lookup_stale(cache, "a", &added), "1");
+	test_assert(timeval_cmp(&added, &now) == 0);
+	referral_home_cache_add(cache, "c", "3");
+	test_assert(referral_home_cache_count(cache) == 2);
+	test_assert_strcmp(lookup_stale(cache, "b", &added), "miss");
+	referral_home_cache_deinit(&cache);
+
+	/* not cached, but kept all the same */
+	cache = referral_home_cache_init(2, 0, 0, STALE_MSECS);
+	referral_home_cache_add(cache, "joe", "imap://a/");
+	test_assert_strcmp(lookup(cache, "joe"), "miss");
+	test_assert_strcmp(lookup_stale(cache, "joe", &added), "imap://a/");
+	referral_home_cache_deinit(&cache);
+	test_end();
+}
+
+static void test_referral_home_cache_remove(void)
+{
+	struct referral_home_cache *cache;
+	struct timeval added;
+
+	test_begin("referral home cache: remove and clear");
+	cache = referral_home_cache_init(10, TTL_MSECS, NEGATIVE_TTL_MSECS,
+					 STALE_MSECS);
+	test_assert(referral_home_cache_clear(cache) == 0);
+	referral_home_cache_add(cache, "joe", "imap://a/");
+	referral_home_cache_add(cache, "jane", NULL);
+	referral_home_cache_add(cache, "jim", NULL);
+	referral_home_cache_remove(cache, "nobody");
+	test_assert(referral_home_cache_count(cache) == 3);
+	referral_home_cache_remove(cache, "jane");
+	test_assert_strcmp(lookup(cache, "jane"), "miss");
+	test_assert_strcmp(lookup_stale(cache, "jane", &added), "miss");
+	test_assert_strcmp(lookup(cache, "joe"), "imap://a/");
+	/* expired ones as well */
+	clock_forward(NEGATIVE_TTL_MSECS);
+	test_assert(referral_home_cache_clear(cache) == 2);
+	test_assert_strcmp(lookup(cache, "joe"), "miss");
+	test_assert_strcmp(lookup_stale(cache, "jim", &added), "miss");
+	test_assert(referral_home_cache_count(cache) == 0);
+	referral_home_cache_add(cache, "joe", "imap://a/");
+	test_assert_strcmp(lookup(cache, "joe"), "imap://a/");
 	referral_home_cache_deinit(&cache);
 	test_end();
 }
@@ -150,7 +252,8 @@ static void test_referral_home_cache_off(void)
 	for (i = 0; i < N_ELEMENTS(tests); i++) {
 		cache = referral_home_cache_init(tests[i].max_count,
 						 tests[i].ttl_msecs,
-						 tests[i].negative_ttl_msecs);
+						 tests[i].negative_ttl_msecs,
+						 0);
 		referral_home_cache_add(cache, "joe", "imap://a/");
 		referral_home_cache_add(cache, "jane", NULL);
 		test_assert_strcmp_idx(lookup(cache, "joe"),
@@ -175,6 +278,8 @@ int main(void)
 		test_referral_home_cache,
 		test_referral_home_cache_ttl,
 		test_referral_home_cache_lru,
+		test_referral_home_cache_stale,
+		test_referral_home_cache_remove,
 		test_referral_home_cache_off,
 		NULL
 	};
