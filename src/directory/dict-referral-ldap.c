@@ -157,8 +157,9 @@ void dict_referral_ldap_lookup_async(struct dict *_dict,
 			.error = "Not a key of imap-referral: expected "
 				REFERRAL_KEY_HOME"<user>, "
 				REFERRAL_KEY_MAILBOX"<mailbox>, "
-				REFERRAL_KEY_SHARES"<host:port> or "
-				REFERRAL_KEY_SERVER"<host:port>"
+				REFERRAL_KEY_SHARES"<host:port>, "
+				REFERRAL_KEY_SERVER"<host:port>, "
+				REFERRAL_KEY_STATUS" or "REFERRAL_KEY_FLUSH
 		};
 		callback(&result, context);
 		return;

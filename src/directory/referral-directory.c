@@ -8,6 +8,7 @@
 #include "referral-mailbox-map.h"
 #include "referral-server-load.h"
 #include "referral-server-map.h"
+#include "referral-status.h"
 #include "referral-value-log.h"
 #include "referral-directory.h"
 
@@ -25,31 +26,136 @@ struct referral_directory {
 	struct referral_map_keeper *servers;
 	struct referral_ldap_connection *servers_conn;
 
+	uintmax_t requests;
+	struct referral_directory_counters counters;
+
 	bool load_started;
 };
-
-/*
- * Maps
- */
-
-#undef referral_directory_get_map
-void referral_directory_get_map(struct referral_directory *dir,
-				referral_map_callback_t *callback,
-				void *context)
-{
-	(referral_map_keeper_get)(dir->mailboxes, callback, context);
-}
 
 typedef void
 referral_map_lookup_func_t(struct referral_map *map, const char *name,
 			   struct referral_directory_result *result);
 
-struct referral_map_lookup {
-	referral_map_lookup_func_t *func;
-	char *name;
+/* A lookup that is counted when it is finished. */
+struct referral_directory_lookup {
+	struct referral_directory *dir;
+	/* Set as long as the function that started it has not returned: the
+	   answer was there already, then. */
+	bool *finished;
 	referral_directory_callback_t *callback;
 	void *context;
+
+	/* Those that are answered by a map */
+	struct referral_map_keeper *keeper;
+	referral_map_lookup_func_t *func;
+	char *name;
+	/* Somebody who wants the map itself, instead of callback */
+	referral_map_callback_t *map_callback;
 };
+
+/*
+ * Lookups
+ */
+
+static struct referral_directory_lookup *
+lookup_init(struct referral_directory *dir)
+{
+	struct referral_directory_lookup *lookup;
+
+	if (!dir->load_started) {
+		/* Before somebody waits for it, but not in processes that only
+		   open all dicts, as Dovecot 2.4's dict-expire does. */
+		dir->load_started = TRUE;
+		referral_map_keeper_start(dir->mailboxes);
+	}
+	dir->requests++;
+	lookup = i_new(struct referral_directory_lookup, 1);
+	lookup->dir = dir;
+	return lookup;
+}
+
+static void lookup_free(struct referral_directory_lookup *lookup)
+{
+	i_free(lookup->name);
+	i_free(lookup);
+}
+
+static void
+lookup_home_callback(const struct referral_directory_result *result,
+		     struct referral_directory_lookup *lookup)
+{
+	referral_directory_result_count(result, &lookup->dir->counters);
+	lookup->callback(result, lookup->context);
+	lookup_free(lookup);
+}
+
+static void
+lookup_home(struct referral_directory *dir, const char *user,
+	    referral_directory_callback_t *callback, void *context)
+{
+	struct referral_directory_lookup *lookup = lookup_init(dir);
+
+	lookup->callback = callback;
+	lookup->context = context;
+	referral_homes_lookup(dir->homes, user, lookup_home_callback, lookup);
+}
+
+static void
+lookup_map_callback(struct referral_map *map, const char *error,
+		    struct referral_directory_lookup *lookup)
+{
+	struct referral_directory_result result;
+	struct referral_map_status status;
+
+	i_zero(&result);
+	if (map == NULL) {
+		result.ret = -1;
+		result.error = error;
+	} else {
+		referral_map_keeper_get_status(lookup->keeper, &status);
+		result.stale = status.stale;
+		result.cached = lookup->finished != NULL;
+		if (lookup->func != NULL)
+			lookup->func(map, lookup->name, &result);
+	}
+	referral_directory_result_count(&result, &lookup->dir->counters);
+	if (lookup->finished != NULL)
+		*lookup->finished = TRUE;
+	if (lookup->map_callback != NULL)
+		lookup->map_callback(map, error, lookup->context);
+	else
+		lookup->callback(&result, lookup->context);
+	lookup_free(lookup);
+}
+
+static void lookup_map_start(struct referral_directory_lookup *lookup)
+{
+	bool finished = FALSE;
+
+	lookup->finished = &finished;
+	referral_map_keeper_get(lookup->keeper, lookup_map_callback, lookup);
+	if (!finished)
+		lookup->finished = NULL;
+}
+
+static void
+lookup_map(struct referral_directory *dir, struct referral_map_keeper *keeper,
+	   referral_map_lookup_func_t *func, const char *name,
+	   referral_directory_callback_t *callback, void *context)
+{
+	struct referral_directory_lookup *lookup = lookup_init(dir);
+
+	lookup->keeper = keeper;
+	lookup->func = func;
+	lookup->name = i_strdup(name);
+	lookup->callback = callback;
+	lookup->context = context;
+	lookup_map_start(lookup);
+}
+
+/*
+ * Maps
+ */
 
 static void
 map_lookup_mailbox(struct referral_map *map, const char *name,
@@ -75,36 +181,62 @@ map_lookup_server(struct referral_map *map, const char *server,
 	result->error = "The server's state is unknown";
 }
 
-static void
-map_lookup_callback(struct referral_map *map, const char *error,
-		    struct referral_map_lookup *lookup)
+#undef referral_directory_get_map
+void referral_directory_get_map(struct referral_directory *dir,
+				referral_map_callback_t *callback,
+				void *context)
 {
-	struct referral_directory_result result;
+	struct referral_directory_lookup *lookup = lookup_init(dir);
 
-	i_zero(&result);
-	if (map == NULL) {
-		result.ret = -1;
-		result.error = error;
-	} else
-		lookup->func(map, lookup->name, &result);
-	lookup->callback(&result, lookup->context);
-	i_free(lookup->name);
-	i_free(lookup);
+	lookup->keeper = dir->mailboxes;
+	lookup->map_callback = callback;
+	lookup->context = context;
+	lookup_map_start(lookup);
 }
 
-static void
-map_lookup(struct referral_map_keeper *keeper, referral_map_lookup_func_t *func,
-	   const char *name, referral_directory_callback_t *callback,
-	   void *context)
-{
-	struct referral_map_lookup *lookup;
+/*
+ * Status
+ */
 
-	lookup = i_new(struct referral_map_lookup, 1);
-	lookup->func = func;
-	lookup->name = i_strdup(name);
-	lookup->callback = callback;
-	lookup->context = context;
-	referral_map_keeper_get(keeper, map_lookup_callback, lookup);
+/* What is asked of us, not of the directory. */
+static void
+answer(const char *value, referral_directory_callback_t *callback,
+       void *context)
+{
+	const struct referral_directory_result result = {
+		.ret = 1, .value = value,
+	};
+
+	callback(&result, context);
+}
+
+static const char *directory_status(struct referral_directory *dir)
+{
+	struct referral_ldap_status ldap_status;
+	struct referral_status status;
+
+	i_zero(&status);
+	referral_ldap_connection_get_status(dir->conn, &ldap_status);
+	status.server = ldap_status.uri;
+	status.state = ldap_status.state;
+	status.requests = dir->requests;
+	status.counters = dir->counters;
+	status.homes = referral_homes_count(dir->homes);
+	status.searches = referral_homes_search_count(dir->homes);
+	referral_map_keeper_get_status(dir->mailboxes, &status.mailboxes);
+	referral_map_keeper_get_status(dir->servers, &status.servers);
+	return referral_status_write(&status);
+}
+
+static const char *directory_flush(struct referral_directory *dir)
+{
+	unsigned int homes = referral_homes_flush(dir->homes);
+	bool mailboxes = referral_map_keeper_reload(dir->mailboxes);
+	bool servers = referral_map_keeper_reload(dir->servers);
+
+	return t_strdup_printf("homes=%u mailboxes=%s servers=%s", homes,
+			       mailboxes ? "reload" : "-",
+			       servers ? "reload" : "-");
 }
 
 /*
@@ -117,27 +249,27 @@ void referral_directory_lookup(struct referral_directory *dir,
 			       referral_directory_callback_t *callback,
 			       void *context)
 {
-	if (!dir->load_started) {
-		/* Before somebody waits for it, but not in processes that only
-		   open all dicts, as Dovecot 2.4's dict-expire does. */
-		dir->load_started = TRUE;
-		referral_map_keeper_start(dir->mailboxes);
-	}
 	switch (type) {
 	case REFERRAL_KEY_TYPE_HOME:
-		(referral_homes_lookup)(dir->homes, name, callback, context);
+		lookup_home(dir, name, callback, context);
 		break;
 	case REFERRAL_KEY_TYPE_MAILBOX:
-		map_lookup(dir->mailboxes, map_lookup_mailbox, name,
+		lookup_map(dir, dir->mailboxes, map_lookup_mailbox, name,
 			   callback, context);
 		break;
 	case REFERRAL_KEY_TYPE_SHARES:
-		map_lookup(dir->mailboxes, map_lookup_shares, name,
+		lookup_map(dir, dir->mailboxes, map_lookup_shares, name,
 			   callback, context);
 		break;
 	case REFERRAL_KEY_TYPE_SERVER:
-		map_lookup(dir->servers, map_lookup_server, name,
+		lookup_map(dir, dir->servers, map_lookup_server, name,
 			   callback, context);
+		break;
+	case REFERRAL_KEY_TYPE_STATUS:
+		answer(directory_status(dir), callback, context);
+		break;
+	case REFERRAL_KEY_TYPE_FLUSH:
+		answer(directory_flush(dir), callback, context);
 		break;
 	}
 }

@@ -1177,6 +1177,30 @@ void referral_ldap_connection_deinit(struct referral_ldap_connection **_conn)
 	i_free(conn);
 }
 
+void referral_ldap_connection_get_status(
+	const struct referral_ldap_connection *conn,
+	struct referral_ldap_status *status_r)
+{
+	const struct referral_ldap_uri *uri =
+		array_idx(&conn->set->parsed_uris, conn->uri_idx);
+
+	status_r->uri = uri->uri;
+	switch (conn->state) {
+	case REFERRAL_LDAP_STATE_DISCONNECTED:
+		status_r->state = conn->last_error != NULL ?
+			"failed" : "disconnected";
+		break;
+	case REFERRAL_LDAP_STATE_RESOLVING:
+	case REFERRAL_LDAP_STATE_CONNECTING:
+	case REFERRAL_LDAP_STATE_BINDING:
+		status_r->state = "connecting";
+		break;
+	case REFERRAL_LDAP_STATE_READY:
+		status_r->state = "connected";
+		break;
+	}
+}
+
 /*
  * Results
  */

@@ -143,6 +143,18 @@ referral_ldap_connection_persist(struct referral_ldap_connection *conn,
 /* Abandons it; callable from its callbacks. */
 void referral_ldap_persist_cancel(struct referral_ldap_persist **persist);
 
+struct referral_ldap_status {
+	/* The server that we are connected to, or else try next */
+	const char *uri;
+	/* "connected"; "connecting"; "disconnected": it was not needed, or
+	   lost; "failed": no server could be asked */
+	const char *state;
+};
+/* Asks nobody. The strings are valid until something happens. */
+void referral_ldap_connection_get_status(
+	const struct referral_ldap_connection *conn,
+	struct referral_ldap_status *status_r);
+
 /* Returns FALSE when there are no more entries. The strings are allocated from
    the data stack. */
 bool referral_ldap_result_next(struct referral_ldap_result *result,

@@ -116,3 +116,8 @@ void referral_loader_start(struct referral_loader *loader)
 	loader->map = loader->load.map_init();
 	loader_search(loader, NULL);
 }
+
+bool referral_loader_is_loading(const struct referral_loader *loader)
+{
+	return loader->map != NULL;
+}

@@ -59,5 +59,6 @@ void referral_loader_deinit(struct referral_loader **loader);
 /* Load all of it, and call back once; possibly before this returns. Does
    nothing if it is loading already. */
 void referral_loader_start(struct referral_loader *loader);
+bool referral_loader_is_loading(const struct referral_loader *loader);
 
 #endif

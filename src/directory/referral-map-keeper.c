@@ -6,6 +6,7 @@
 #include "referral-ldap-settings.h"
 #include "referral-loader.h"
 #include "referral-map.h"
+#include "referral-status.h"
 #include "referral-map-keeper.h"
 
 /* Somebody who waits for the map. */
@@ -26,9 +27,15 @@ struct referral_map_keeper {
 	/* NULL if it was never loaded, or the last try failed: then we cannot
 	   say that something is not in it. */
 	struct referral_map *map;
+	/* When it was loaded */
+	struct timeval synced;
 	struct timeout *to_refresh;
 	struct referral_map_waiter *waiters_head, *waiters_tail;
 
+	/* Some load was begun. */
+	bool started;
+	/* What is being loaded is too old: load it once more. */
+	bool load_again;
 	bool load_failed;
 	bool stopped;
 };
@@ -81,9 +88,16 @@ keeper_loaded(struct referral_map *map, const char *error,
 	struct referral_map_waiter *head = keeper->waiters_head;
 	struct referral_map_waiter *tail = keeper->waiters_tail;
 
+	if (keeper->load_again && !keeper->stopped) {
+		keeper->load_again = FALSE;
+		referral_map_unref(&map);
+		referral_map_keeper_start(keeper);
+		return;
+	}
 	keeper_log_loaded(keeper, map, error);
 	referral_map_unref(&keeper->map);
 	keeper->map = map;
+	keeper->synced = ioloop_timeval;
 	timeout_remove(&keeper->to_refresh);
 	if (!keeper->stopped) {
 		keeper->to_refresh = timeout_add(keeper->refresh_msecs,
@@ -104,7 +118,30 @@ keeper_loaded(struct referral_map *map, const char *error,
 
 void referral_map_keeper_start(struct referral_map_keeper *keeper)
 {
+	keeper->started = TRUE;
 	referral_loader_start(keeper->loader);
+}
+
+bool referral_map_keeper_reload(struct referral_map_keeper *keeper)
+{
+	if (!keeper->started || keeper->stopped)
+		return FALSE;
+	referral_map_unref(&keeper->map);
+	keeper->load_again = referral_loader_is_loading(keeper->loader);
+	if (!keeper->load_again)
+		referral_map_keeper_start(keeper);
+	return TRUE;
+}
+
+void referral_map_keeper_get_status(const struct referral_map_keeper *keeper,
+				    struct referral_map_status *status_r)
+{
+	i_zero(status_r);
+	status_r->loaded = keeper->map != NULL;
+	if (status_r->loaded) {
+		status_r->count = referral_map_count(keeper->map);
+		status_r->synced = keeper->synced;
+	}
 }
 
 #undef referral_map_keeper_get

@@ -10,6 +10,7 @@ struct referral_ldap_connection;
 struct referral_ldap_settings;
 struct referral_load;
 struct referral_map;
+struct referral_map_status;
 struct referral_value_log;
 
 /* Gets a map that is valid now, or NULL and why there is none. Who wants to
@@ -42,5 +43,13 @@ void referral_map_keeper_get(struct referral_map_keeper *keeper,
 		1 ? (context) : CALLBACK_TYPECHECK(callback, \
 			void (*)(struct referral_map *, const char *, \
 				 typeof(context))))
+
+/* Load it again now, if it was loaded: nobody gets any more what is known by
+   now, unless the directory cannot be asked. Returns FALSE if there is nothing
+   to load again. */
+bool referral_map_keeper_reload(struct referral_map_keeper *keeper);
+
+void referral_map_keeper_get_status(const struct referral_map_keeper *keeper,
+				    struct referral_map_status *status_r);
 
 #endif

@@ -74,5 +74,14 @@ bool referral_key_parse(const char *key, enum referral_key_type *type_r,
 		*type_r = REFERRAL_KEY_TYPE_SERVER;
 		return server_parse(dict_unescape_string(suffix), name_r);
 	}
+	*name_r = "";
+	if (strcmp(key, REFERRAL_KEY_STATUS) == 0) {
+		*type_r = REFERRAL_KEY_TYPE_STATUS;
+		return TRUE;
+	}
+	if (strcmp(key, REFERRAL_KEY_FLUSH) == 0) {
+		*type_r = REFERRAL_KEY_TYPE_FLUSH;
+		return TRUE;
+	}
 	return FALSE;
 }

@@ -10,12 +10,18 @@
    shares/<host[:port]>    URL
    server/<host[:port]>    drain|down [URL...]
 
-   Without a port it is 143. */
+   Without a port it is 143. Two more keys are not about the directory but about
+   whoever answers; their values are for administrators:
+
+   status                  one line of name=value words
+   flush                   what was forgotten by that */
 #define REFERRAL_KEY_PREFIX "shared/imap-referral/"
 #define REFERRAL_KEY_HOME REFERRAL_KEY_PREFIX"home/"
 #define REFERRAL_KEY_MAILBOX REFERRAL_KEY_PREFIX"mailbox/"
 #define REFERRAL_KEY_SHARES REFERRAL_KEY_PREFIX"shares/"
 #define REFERRAL_KEY_SERVER REFERRAL_KEY_PREFIX"server/"
+#define REFERRAL_KEY_STATUS REFERRAL_KEY_PREFIX"status"
+#define REFERRAL_KEY_FLUSH REFERRAL_KEY_PREFIX"flush"
 
 /* What the value of a home may begin with: how the user's login is answered at
    other servers, in place of their setting. */
@@ -40,6 +46,9 @@ enum referral_key_type {
 	/* host:port -> "drain" or "down", and after spaces the servers that
 	   have taken over, by preference; not found if it is in service */
 	REFERRAL_KEY_TYPE_SERVER,
+	/* How the dict is doing, and forget what is cached: the name is "" */
+	REFERRAL_KEY_TYPE_STATUS,
+	REFERRAL_KEY_TYPE_FLUSH,
 };
 
 /* The key that asks whether there is a shared mailbox on a server, allocated
