@@ -10,7 +10,7 @@ struct referral_setting;
    parsers of times and numbers say less about what is wrong than ours, so all
    settings are strings to it, and are converted afterwards. */
 
-#define REFERRAL_SETTINGS_MAX_COUNT 32
+#define REFERRAL_SETTINGS_MAX_COUNT 96
 
 /* "%" in them is for us. */
 struct referral_raw_settings {

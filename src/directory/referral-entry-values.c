@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "array.h"
+#include "referral-ldap-template.h"
 #include "referral-value-log.h"
 #include "referral-entry-values.h"
 
@@ -45,4 +46,15 @@ int referral_entry_value_find(const struct referral_ldap_bytes *value,
 			return i;
 	}
 	return -1;
+}
+
+bool referral_ldap_base_is_missing(const char *base_template,
+				   const struct referral_ldap_result *result)
+{
+	/* Servers need not take all texts for values in DNs: dc is ASCII. */
+	return result->refused &&
+		(result->code == LDAP_NO_SUCH_OBJECT ||
+		 result->code == LDAP_INVALID_DN_SYNTAX) &&
+		(referral_ldap_template_get_variables(base_template) &
+		 REFERRAL_LDAP_VARIABLES_OF_USER) != 0;
 }

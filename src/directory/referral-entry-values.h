@@ -22,4 +22,10 @@ referral_entry_get_servers(const struct referral_ldap_entry *entry,
 int referral_entry_value_find(const struct referral_ldap_bytes *value,
 			      const char *const *words);
 
+/* Whether a search failed only because there is nothing where it began, and
+   where that is depends on a variable of the base's template: then there is no
+   such entry. A base that is the same for everybody is wrong. */
+bool referral_ldap_base_is_missing(const char *base_template,
+				   const struct referral_ldap_result *result);
+
 #endif

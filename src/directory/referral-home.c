@@ -12,6 +12,7 @@
 #include "referral-ldap-template.h"
 #include "referral-entry-values.h"
 #include "referral-home-cache.h"
+#include "referral-home-value.h"
 #include "referral-stale.h"
 #include "referral-value-log.h"
 #include "referral-home.h"
@@ -88,9 +89,8 @@ home_entry_parse(struct referral_homes *homes,
 	ARRAY_TYPE(referral_ldap_value) servers;
 	const char *login;
 
-	if (referral_entry_get_servers(entry, homes->set->home_attribute,
-				       homes->set->default_port, homes->log,
-				       &servers) == 0)
+	if (referral_home_values_get(entry, homes->set, homes->log,
+				     &servers) == 0)
 		return 0;
 	if (array_count(&servers) == 0)
 		return -1;
@@ -163,8 +163,14 @@ home_search_get_result(struct referral_home_search *search,
 		home_entries_parse(homes, ldap_result, result_r);
 	} else if (ldap_result->refused) {
 		referral_stale_answered(homes->stale);
-		result_r->ret = -1;
-		result_r->error = ldap_result->error;
+		if (referral_ldap_base_is_missing(homes->set->home_base,
+						  ldap_result)) {
+			/* no such domain, for example, and so no such user */
+			result_r->ret = 0;
+		} else {
+			result_r->ret = -1;
+			result_r->error = ldap_result->error;
+		}
 	} else {
 		referral_stale_failed(homes->stale, ldap_result->error);
 		if (!home_search_use_stale(search, result_r)) {
@@ -217,7 +223,8 @@ home_search_callback(struct referral_ldap_result *ldap_result,
 	i_free(search);
 }
 
-static void home_search_start(struct referral_home_search *search)
+static void
+home_search_start(struct referral_home_search *search, const char *base)
 {
 	struct referral_homes *homes = search->homes;
 	const struct referral_ldap_settings *set = homes->set;
@@ -225,7 +232,7 @@ static void home_search_start(struct referral_home_search *search)
 		set->home_attribute, set->home_login_attribute, NULL
 	};
 	const struct referral_ldap_search ldap_search = {
-		.base = set->home_base,
+		.base = base,
 		.scope = set->home_scope,
 		.filter = referral_ldap_template_expand(set->home_filter,
 							search->user),
@@ -245,12 +252,22 @@ void referral_homes_lookup(struct referral_homes *homes, const char *user,
 			   referral_directory_callback_t *callback,
 			   void *context)
 {
+	const struct referral_ldap_variables variables = { .user = user };
 	struct referral_directory_result result;
 	struct referral_home_search *search;
 	struct referral_home_waiter *waiter;
+	const char *base;
 	bool new_search;
 
 	i_zero(&result);
+	base = referral_ldap_dn_expand(homes->set->home_base, &variables);
+	if (base == NULL) {
+		/* Such as for a user without a domain where each domain has a
+		   base of its own: there can be no entry. */
+		result.cached = TRUE;
+		callback(&result, context);
+		return;
+	}
 	if (referral_home_cache_lookup(homes->cache, user, &result.value)) {
 		result.ret = result.value != NULL ? 1 : 0;
 		result.cached = TRUE;
@@ -273,7 +290,7 @@ void referral_homes_lookup(struct referral_homes *homes, const char *user,
 	waiter->context = context;
 	DLLIST2_APPEND(&search->waiters_head, &search->waiters_tail, waiter);
 	if (new_search)
-		home_search_start(search);
+		home_search_start(search, base);
 }
 
 /*

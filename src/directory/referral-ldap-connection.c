@@ -510,6 +510,7 @@ referral_ldap_input_result(struct referral_ldap_connection *conn,
 		result.error = referral_ldap_search_error(conn, request,
 							  err, text);
 		result.refused = !referral_ldap_is_server_error(err);
+		result.code = err;
 	}
 	if (result.error == NULL)
 		referral_ldap_parse_cookie(&result, controls);

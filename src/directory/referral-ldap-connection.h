@@ -36,6 +36,8 @@ struct referral_ldap_result {
 	   access, size limit, ...). FALSE: with an error, no server could be
 	   asked. */
 	bool refused;
+	/* The LDAP result code, then. */
+	int code;
 	/* The search was for another page than the first, and the connection
 	   that its cookie belongs to is lost: begin with the first page. */
 	bool cookie_lost;

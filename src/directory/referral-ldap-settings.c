@@ -3,6 +3,7 @@
 #include "lib.h"
 #include "array.h"
 #include "referral-url.h"
+#include "referral-ldap-preset.h"
 #include "referral-ldap-template.h"
 #include "referral-ldap-settings.h"
 
@@ -29,6 +30,7 @@ static const char *const scope_choices[] = {
 static const char *const live_choices[] = {
 	"no", "maps", "all", NULL
 };
+static const char *const no_yes_choices[] = { "no", "yes", NULL };
 
 static int
 uri_parse(pool_t pool, const char *str, ARRAY_TYPE(referral_ldap_uri) *uris,
@@ -111,20 +113,13 @@ uris_check(const char *name ATTR_UNUSED, const char *value,
 static int
 base_check(const char *name, const char *base, const char **error_r)
 {
-	LDAPDN dn;
-
 	if (*base == '\0') {
 		*error_r = t_strdup_printf("%s is not set: "
 			"expected a DN such as dc=example,dc=org", name);
 		return -1;
 	}
-	if (ldap_str2dn(base, &dn, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS) {
-		*error_r = t_strdup_printf("%s=%s: "
-			"expected a DN such as dc=example,dc=org", name, base);
-		return -1;
-	}
-	ldap_dnfree(dn);
-	return 0;
+	return referral_ldap_template_check(REFERRAL_LDAP_TEMPLATE_DN,
+		name, base, REFERRAL_LDAP_VARIABLE_HOSTNAME, 0, error_r);
 }
 
 /* Empty means referral_ldap_base. */
@@ -132,6 +127,16 @@ static int
 other_base_check(const char *name, const char *base, const char **error_r)
 {
 	return *base == '\0' ? 0 : base_check(name, base, error_r);
+}
+
+static int
+user_base_check(const char *name, const char *base, const char **error_r)
+{
+	if (*base == '\0')
+		return 0;
+	return referral_ldap_template_check(REFERRAL_LDAP_TEMPLATE_DN,
+		name, base, REFERRAL_LDAP_VARIABLES_OF_USER |
+		REFERRAL_LDAP_VARIABLE_HOSTNAME, 0, error_r);
 }
 
 static int
@@ -152,16 +157,110 @@ attribute_check(const char *name, const char *attribute, const char **error_r)
 	return 0;
 }
 
+/* Empty means what the preset says. */
+static int
+preset_attribute_check(const char *name, const char *attribute,
+		       const char **error_r)
+{
+	return *attribute == '\0' ? 0 :
+		attribute_check(name, attribute, error_r);
+}
+
+static int
+reader_attributes_check(const char *name, const char *value,
+			const char **error_r)
+{
+	const char *const *attributes = t_strsplit_spaces(value, " ");
+	const char *error;
+	unsigned int i;
+
+	for (i = 0; attributes[i] != NULL; i++) {
+		if (i == REFERRAL_LDAP_MAX_READER_ATTRIBUTES ||
+		    attribute_check(name, attributes[i], &error) < 0) {
+			*error_r = t_strdup_printf("%s=%s: expected the names "
+				"of %u attributes at most, separated by spaces",
+				name, value,
+				REFERRAL_LDAP_MAX_READER_ATTRIBUTES);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 static int
 user_filter_check(const char *name, const char *filter, const char **error_r)
 {
-	return referral_ldap_template_check(name, filter, TRUE, error_r);
+	if (*filter == '\0')
+		return 0;
+	return referral_ldap_template_check(REFERRAL_LDAP_TEMPLATE_FILTER,
+		name, filter, REFERRAL_LDAP_VARIABLES_OF_USER |
+		REFERRAL_LDAP_VARIABLE_HOSTNAME,
+		REFERRAL_LDAP_VARIABLE_USER | REFERRAL_LDAP_VARIABLE_USERNAME,
+		error_r);
+}
+
+static int
+group_filter_check(const char *name, const char *filter, const char **error_r)
+{
+	return referral_ldap_template_check(REFERRAL_LDAP_TEMPLATE_FILTER,
+		name, filter, REFERRAL_LDAP_VARIABLES_OF_USER |
+		REFERRAL_LDAP_VARIABLE_USER_DN |
+		REFERRAL_LDAP_VARIABLE_HOSTNAME,
+		REFERRAL_LDAP_VARIABLE_USER | REFERRAL_LDAP_VARIABLE_USERNAME |
+		REFERRAL_LDAP_VARIABLE_USER_DN, error_r);
 }
 
 static int
 filter_check(const char *name, const char *filter, const char **error_r)
 {
-	return referral_ldap_template_check(name, filter, FALSE, error_r);
+	return referral_ldap_template_check(REFERRAL_LDAP_TEMPLATE_FILTER,
+		name, filter, REFERRAL_LDAP_VARIABLE_HOSTNAME, 0, error_r);
+}
+
+/* Empty means what the preset says. */
+static int
+preset_filter_check(const char *name, const char *filter, const char **error_r)
+{
+	return *filter == '\0' ? 0 : filter_check(name, filter, error_r);
+}
+
+static int
+mailbox_template_check(const char *name, const char *template,
+		       const char **error_r)
+{
+	return referral_ldap_template_check(REFERRAL_LDAP_TEMPLATE_NAME,
+		name, template, REFERRAL_LDAP_VARIABLE_MAILBOX |
+		REFERRAL_LDAP_VARIABLE_HOSTNAME,
+		REFERRAL_LDAP_VARIABLE_MAILBOX, error_r);
+}
+
+/* Empty means the same name as here. */
+static int
+target_template_check(const char *name, const char *template,
+		      const char **error_r)
+{
+	return *template == '\0' ? 0 :
+		mailbox_template_check(name, template, error_r);
+}
+
+/* What is appended to a host has to be one by itself. */
+static int
+domain_check(const char *name, const char *domain, const char **error_r)
+{
+	struct referral_url url;
+	const char *error;
+
+	if (*domain == '\0')
+		return 0;
+	if (strchr(domain, ':') != NULL || strchr(domain, '[') != NULL ||
+	    *domain == '.' ||
+	    referral_url_parse_server(pool_datastack_create(), domain, 143,
+				      &url, &error) < 0) {
+		*error_r = t_strdup_printf("%s=%s: expected a domain such as "
+			"example.org", name, domain);
+		return -1;
+	}
+	return 0;
 }
 
 const struct referral_setting referral_ldap_setting_defs[] = {
@@ -174,15 +273,21 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 	DEF(STR, base, .default_value = "", .check = base_check),
 	DEF(UINT, default_port, .default_value = "143",
 	    .min = 1, .max = 65535),
+	DEF(ENUM, preset, .default_value = "laser",
+	    .choices = referral_ldap_preset_choices),
 
 	DEF(STR, home_base, .default_value = "",
-	    .check = other_base_check),
+	    .check = user_base_check),
 	DEF(ENUM, home_scope, .default_value = "subtree",
 	    .choices = scope_choices),
-	DEF(STR, home_filter, .default_value = "(uid=%{user})",
+	/* What is empty here and has no other meaning is the preset's. */
+	DEF(STR, home_filter, .default_value = "",
 	    .check = user_filter_check),
-	DEF(STR, home_attribute, .default_value = "mailHost",
-	    .check = attribute_check),
+	DEF(STR, home_attribute, .default_value = "",
+	    .check = preset_attribute_check),
+	DEF(ENUM, home_value, .default_value = "preset",
+	    .choices = referral_ldap_home_value_choices),
+	DEF(STR, home_domain, .default_value = "", .check = domain_check),
 	DEF(STR, home_login_attribute, .default_value = "imapLoginReferral",
 	    .check = attribute_check),
 	DEF_MSECS(home_ttl, .default_value = "60s", .max = WEEK_MSECS),
@@ -195,18 +300,20 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 	    .check = other_base_check),
 	DEF(ENUM, mailbox_scope, .default_value = "subtree",
 	    .choices = scope_choices),
-	/* People have homes, and may have home pages: neither is a mailbox. */
-	DEF(STR, mailbox_filter, .default_value =
-	    "(&(|(&(objectClass=labeledURIObject)(labeledURI=*))"
-	    "(&(objectClass=inetLocalMailRecipient)(mailHost=*)))"
-	    "(!(objectClass=person))(!(objectClass=posixAccount)))",
-	    .check = filter_check),
-	DEF(STR, mailbox_uri_attribute, .default_value = "labeledURI",
-	    .check = attribute_check),
-	DEF(STR, mailbox_host_attribute, .default_value = "mailHost",
-	    .check = attribute_check),
-	DEF(STR, mailbox_name_attribute, .default_value = "cn",
-	    .check = attribute_check),
+	DEF(STR, mailbox_filter, .default_value = "",
+	    .check = preset_filter_check),
+	DEF(STR, mailbox_uri_attribute, .default_value = "",
+	    .check = preset_attribute_check),
+	DEF(STR, mailbox_host_attribute, .default_value = "",
+	    .check = preset_attribute_check),
+	DEF(STR, mailbox_name_attribute, .default_value = "",
+	    .check = preset_attribute_check),
+	DEF(STR, mailbox_name_template, .default_value = "%{mailbox}",
+	    .check = mailbox_template_check),
+	DEF(STR, mailbox_target_attribute, .default_value = "",
+	    .check = preset_attribute_check),
+	DEF(STR, mailbox_target_template, .default_value = "",
+	    .check = target_template_check),
 	DEF_MSECS(mailbox_refresh, .default_value = "60s",
 		  .min = 1000, .max = WEEK_MSECS),
 	DEF(UINT, mailbox_page_size, .default_value = "500",
@@ -230,8 +337,28 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 		  .min = 1000, .max = WEEK_MSECS),
 	DEF(UINT, server_limit, .default_value = "1000",
 	    .min = 1, .max = 1000*1000),
+
+	DEF(ENUM, readers, .default_value = "no", .choices = no_yes_choices),
+	DEF(STR, reader_attributes, .default_value = "",
+	    .check = reader_attributes_check),
+	DEF(STR, reader_group_base, .default_value = "",
+	    .check = user_base_check),
+	DEF(STR, reader_group_filter, .default_value =
+	    "(|(member=%{user_dn})(uniqueMember=%{user_dn})"
+	    "(memberUid=%{user}))", .check = group_filter_check),
 	{ .name = NULL }
 };
+
+/* There is no user in these. */
+static const char *base_expand(pool_t pool, const char *template)
+{
+	const struct referral_ldap_variables variables = { .user = NULL };
+	const char *base = referral_ldap_dn_expand(template, &variables);
+
+	/* a host always has a name */
+	i_assert(base != NULL);
+	return p_strdup(pool, base);
+}
 
 int referral_ldap_settings_check(struct referral_ldap_settings *set,
 				 pool_t pool, const char **error_r)
@@ -261,5 +388,12 @@ int referral_ldap_settings_check(struct referral_ldap_settings *set,
 			"expected a DN such as dc=example,dc=org";
 		return -1;
 	}
+	if (*set->reader_group_base == '\0') {
+		set->reader_group_base = *set->base != '\0' ?
+			set->base : set->home_base;
+	}
+	set->mailbox_base = base_expand(pool, set->mailbox_base);
+	set->server_base = base_expand(pool, set->server_base);
+	referral_ldap_preset_apply(set);
 	return 0;
 }

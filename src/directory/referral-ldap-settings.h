@@ -5,6 +5,8 @@
 #include "net.h"
 #include "referral-setting.h"
 
+#define REFERRAL_LDAP_MAX_READER_ATTRIBUTES 8
+
 struct referral_ldap_uri {
 	/* As configured, for messages. */
 	const char *uri;
@@ -36,11 +38,17 @@ struct referral_ldap_settings {
 	unsigned int live; /* enum referral_ldap_live */
 	const char *base;
 	unsigned int default_port;
+	/* enum referral_ldap_preset_id */
+	unsigned int preset;
 
+	/* A template of a DN: it depends on the user. */
 	const char *home_base;
 	unsigned int home_scope;
 	const char *home_filter;
 	const char *home_attribute;
+	/* enum referral_ldap_home_value */
+	unsigned int home_value;
+	const char *home_domain;
 	const char *home_login_attribute;
 	unsigned int home_ttl_msecs;
 	unsigned int home_negative_ttl_msecs;
@@ -50,8 +58,12 @@ struct referral_ldap_settings {
 	unsigned int mailbox_scope;
 	const char *mailbox_filter;
 	const char *mailbox_uri_attribute;
+	/* "" = there is none, as for the target. */
 	const char *mailbox_host_attribute;
 	const char *mailbox_name_attribute;
+	const char *mailbox_name_template;
+	const char *mailbox_target_attribute;
+	const char *mailbox_target_template;
 	unsigned int mailbox_refresh_msecs;
 	unsigned int mailbox_page_size;
 	unsigned int mailbox_limit;
@@ -64,6 +76,14 @@ struct referral_ldap_settings {
 	const char *server_home_attribute;
 	unsigned int server_refresh_msecs;
 	unsigned int server_limit;
+
+	/* 0 = no, 1 = yes */
+	unsigned int readers;
+	/* Separated by spaces. */
+	const char *reader_attributes;
+	/* A template of a DN. */
+	const char *reader_group_base;
+	const char *reader_group_filter;
 
 	/* Filled in by referral_ldap_settings_check() */
 	ARRAY_TYPE(referral_ldap_uri) parsed_uris;

@@ -2,74 +2,227 @@
 
 #include "lib.h"
 #include "str.h"
+#include "hostpid.h"
 #include "referral-template.h"
+#include "referral-ldap-dn.h"
+#include "referral-ldap-filter.h"
 #include "referral-ldap-template.h"
 
-#include <ldap.h>
+#define VARIABLES_COUNT 6
 
-static void append_escaped(string_t *str, const char *value)
+/* In the order of their bits. */
+static const char *const variable_names[VARIABLES_COUNT] = {
+	"user", "username", "domain", "mailbox", "user_dn", "hostname"
+};
+
+/* Returns 0 if there is no such variable. */
+static enum referral_ldap_variable variable_find(const char *name)
 {
-	struct berval in, out;
+	unsigned int i;
 
-	in.bv_val = (char *)value;
-	in.bv_len = strlen(value);
-	if (ldap_bv2escaped_filter_value(&in, &out) < 0)
-		i_fatal_status(FATAL_OUTOFMEM,
-			       "ldap_bv2escaped_filter_value() failed");
-	str_append_data(str, out.bv_val, out.bv_len);
-	if (out.bv_val != in.bv_val)
-		ber_memfree(out.bv_val);
+	for (i = 0; i < VARIABLES_COUNT; i++) {
+		if (strcmp(variable_names[i], name) == 0)
+			return 1 << i;
+	}
+	return 0;
+}
+
+static const char *
+variable_value(enum referral_ldap_variable variable,
+	       const struct referral_ldap_variables *variables)
+{
+	const char *value = NULL, *p;
+
+	switch (variable) {
+	case REFERRAL_LDAP_VARIABLE_USER:
+		value = variables->user;
+		break;
+	case REFERRAL_LDAP_VARIABLE_USERNAME:
+		i_assert(variables->user != NULL);
+		value = t_strcut(variables->user, '@');
+		break;
+	case REFERRAL_LDAP_VARIABLE_DOMAIN:
+		i_assert(variables->user != NULL);
+		p = strchr(variables->user, '@');
+		value = p == NULL ? "" : p + 1;
+		break;
+	case REFERRAL_LDAP_VARIABLE_MAILBOX:
+		value = variables->mailbox;
+		break;
+	case REFERRAL_LDAP_VARIABLE_USER_DN:
+		value = variables->user_dn;
+		break;
+	case REFERRAL_LDAP_VARIABLE_HOSTNAME:
+		value = variables->hostname != NULL ?
+			variables->hostname : my_hostname;
+		break;
+	}
+	i_assert(value != NULL);
+	return value;
+}
+
+/* Append the template. Returns FALSE if there is an empty value in it. */
+static bool
+template_append(string_t *str, const char *template,
+		const struct referral_ldap_variables *variables,
+		void (*append)(string_t *str, const char *value))
+{
+	const char *name, *value;
+	bool all = TRUE;
+
+	while (*template != '\0') {
+		if (*template != '%') {
+			str_append_c(str, *template++);
+			continue;
+		}
+		template = referral_template_parse_variable(template, &name);
+		i_assert(template != NULL);
+		if (name == NULL) {
+			append(str, "%");
+			continue;
+		}
+		value = variable_value(variable_find(name), variables);
+		if (*value == '\0')
+			all = FALSE;
+		append(str, value);
+	}
+	return all;
+}
+
+static void append_plain(string_t *str, const char *value)
+{
+	str_append(str, value);
+}
+
+const char *
+referral_ldap_filter_expand(const char *template,
+			    const struct referral_ldap_variables *variables)
+{
+	string_t *str = t_str_new(256);
+
+	(void)template_append(str, template, variables,
+			      referral_ldap_filter_append_value);
+	return str_c(str);
+}
+
+const char *
+referral_ldap_dn_expand(const char *template,
+			const struct referral_ldap_variables *variables)
+{
+	string_t *str = t_str_new(256);
+
+	if (!template_append(str, template, variables,
+			     referral_ldap_dn_append_value))
+		return NULL;
+	return str_c(str);
+}
+
+const char *
+referral_ldap_name_expand(const char *template,
+			  const struct referral_ldap_variables *variables)
+{
+	string_t *str = t_str_new(256);
+
+	(void)template_append(str, template, variables, append_plain);
+	return str_c(str);
 }
 
 const char *referral_ldap_template_expand(const char *filter, const char *user)
 {
-	string_t *str = t_str_new(256);
+	const struct referral_ldap_variables variables = { .user = user };
 
-	referral_template_expand(str, filter, user, append_escaped);
+	return referral_ldap_filter_expand(filter, &variables);
+}
+
+/*
+ * Checks
+ */
+
+enum referral_ldap_variable
+referral_ldap_template_get_variables(const char *template)
+{
+	enum referral_ldap_variable variables = 0;
+	const char *p, *name;
+
+	for (p = template; (p = strchr(p, '%')) != NULL; ) {
+		p = referral_template_parse_variable(p, &name);
+		i_assert(p != NULL);
+		if (name != NULL)
+			variables |= variable_find(name);
+	}
+	return variables;
+}
+
+/* "%{user}, %{domain} or %{hostname}" */
+static const char *variables_list(enum referral_ldap_variable variables)
+{
+	string_t *str = t_str_new(128);
+	unsigned int i;
+
+	for (i = 0; i < VARIABLES_COUNT; i++) {
+		if ((variables & (1U << i)) == 0)
+			continue;
+		variables &= ~(1U << i);
+		if (str_len(str) > 0)
+			str_append(str, variables == 0 ? " or " : ", ");
+		str_printfa(str, "%%{%s}", variable_names[i]);
+	}
 	return str_c(str);
 }
 
-static bool parentheses_match(const char *filter)
+static bool
+variables_are_known(const char *template, enum referral_ldap_variable allowed)
 {
-	unsigned int depth = 0;
-	const char *p;
+	const char *p, *name;
 
-	for (p = filter; *p != '\0'; p++) {
-		if (*p == '(')
-			depth++;
-		else if (*p == ')' && depth-- == 0)
-			return FALSE;
-		/* One filter, in parentheses */
-		if (depth == 0 && p[1] != '\0')
+	for (p = template; (p = strchr(p, '%')) != NULL; ) {
+		p = referral_template_parse_variable(p, &name);
+		if (p == NULL ||
+		    (name != NULL && (variable_find(name) & allowed) == 0))
 			return FALSE;
 	}
-	return p != filter && depth == 0;
+	return TRUE;
 }
 
-int referral_ldap_template_check(const char *setting, const char *filter,
-				 bool need_user, const char **error_r)
+/* Returns what is expected of the text around the variables, or NULL. */
+static const char *
+template_text_error(enum referral_ldap_template_type type, const char *template)
+{
+	switch (type) {
+	case REFERRAL_LDAP_TEMPLATE_FILTER:
+		return referral_ldap_filter_template_error(template);
+	case REFERRAL_LDAP_TEMPLATE_DN:
+		return referral_ldap_dn_template_error(template);
+	case REFERRAL_LDAP_TEMPLATE_NAME:
+		return NULL;
+	}
+	i_unreached();
+}
+
+int referral_ldap_template_check(enum referral_ldap_template_type type,
+				 const char *setting, const char *template,
+				 enum referral_ldap_variable allowed,
+				 enum referral_ldap_variable required,
+				 const char **error_r)
 {
 	const char *expected;
-	bool has_user, has_variables;
 
-	if (!parentheses_match(filter)) {
-		*error_r = t_strdup_printf("%s=%s: expected one LDAP filter in "
-			"matching parentheses such as (uid=%s)",
-			setting, filter, need_user ? "%{user}" : "*");
+	if (!variables_are_known(template, allowed)) {
+		*error_r = t_strdup_printf("%s=%s: expected %s, or %%%% where "
+			"a %% is", setting, template, variables_list(allowed));
 		return -1;
 	}
-	expected = referral_template_error(filter, &has_user, &has_variables);
-	if (!need_user && (expected != NULL || has_variables))
-		expected = "%% where a % is";
+	expected = template_text_error(type, template);
 	if (expected != NULL) {
-		*error_r = t_strdup_printf("%s=%s: expected %s", setting,
-					   filter, expected);
+		*error_r = t_strdup_printf("%s=%s: expected %s",
+					   setting, template, expected);
 		return -1;
 	}
-	if (need_user && !has_user) {
-		*error_r = t_strdup_printf("%s=%s: expected %%{user} or "
-			"%%{username} in it: it would find the same entry for "
-			"everybody", setting, filter);
+	if (required != 0 && (referral_ldap_template_get_variables(template) &
+			      required) == 0) {
+		*error_r = t_strdup_printf("%s=%s: expected %s in it: without "
+			"it the same would come out for everybody",
+			setting, template, variables_list(required));
 		return -1;
 	}
 	return 0;

@@ -10,7 +10,7 @@ struct referral_ldap_settings;
 struct referral_map;
 struct referral_value_log;
 
-#define REFERRAL_LOAD_MAX_ATTRIBUTES 3
+#define REFERRAL_LOAD_MAX_ATTRIBUTES 12
 
 /* What is loaded. The strings have to exist as long as the loader does. */
 struct referral_load {

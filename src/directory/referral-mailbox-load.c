@@ -4,10 +4,20 @@
 #include "array.h"
 #include "referral-ldap-settings.h"
 #include "referral-ldap-connection.h"
+#include "referral-ldap-template.h"
 #include "referral-ldap-value.h"
 #include "referral-mailbox-map.h"
 #include "referral-value-log.h"
 #include "referral-mailbox-load.h"
+
+/* A name that an entry has itself, for values that have none. */
+struct mailbox_name {
+	const char *name;
+	/* There; NULL: the same. */
+	const char *target;
+	/* There is one, but no valid one. */
+	bool broken;
+};
 
 struct mailbox_entry {
 	struct referral_map *map;
@@ -15,29 +25,90 @@ struct mailbox_entry {
 	struct referral_value_log *log;
 	const struct referral_ldap_entry *entry;
 
-	/* The names that it has itself, for values that have none. */
-	ARRAY_TYPE(const_string) names;
+	ARRAY(struct mailbox_name) names;
 };
+
+/* Returns what a template makes of a value, or NULL if it is logged that it is
+   no name. */
+static const char *
+mailbox_name_expand(struct mailbox_entry *e, const char *template,
+		    const char *attribute,
+		    const struct referral_ldap_bytes *value)
+{
+	const struct referral_ldap_variables variables = {
+		.mailbox = value->data
+	};
+	const char *name, *error;
+
+	name = referral_ldap_name_expand(template, &variables);
+	error = strlen(value->data) != value->size ?
+		"the mailbox name has a NUL byte" :
+		referral_mailbox_name_error(name);
+	if (error == NULL)
+		return name;
+	referral_value_log_skip(e->log, e->entry->dn, attribute,
+				value->data, error);
+	return NULL;
+}
+
+/* Get the name there if the entry has one of its own. Returns 1 if it has, 0 if
+   it has none, -1 if none is valid. */
+static int
+mailbox_entry_get_target(struct mailbox_entry *e, const char **target_r)
+{
+	const char *attribute = e->set->mailbox_target_attribute;
+	const char *template = e->set->mailbox_target_template, *target;
+	ARRAY_TYPE(referral_ldap_bytes) values;
+	const struct referral_ldap_bytes *value;
+
+	*target_r = NULL;
+	if (*attribute == '\0')
+		return 0;
+	if (*template == '\0')
+		template = "%{mailbox}";
+	referral_ldap_entry_get_values(e->entry, attribute, &values);
+	array_foreach(&values, value) {
+		target = mailbox_name_expand(e, template, attribute, value);
+		/* values have no order: always the same one */
+		if (target != NULL &&
+		    (*target_r == NULL || strcmp(target, *target_r) < 0))
+			*target_r = target;
+	}
+	if (array_count(&values) == 0)
+		return 0;
+	return *target_r == NULL ? -1 : 1;
+}
 
 static void mailbox_entry_get_names(struct mailbox_entry *e)
 {
-	const char *attribute = e->set->mailbox_name_attribute;
+	const struct referral_ldap_settings *set = e->set;
 	ARRAY_TYPE(referral_ldap_bytes) values;
 	const struct referral_ldap_bytes *value;
-	const char *error;
+	struct mailbox_name name;
+	const char *target;
+	int ret;
 
 	t_array_init(&e->names, 2);
-	referral_ldap_entry_get_values(e->entry, attribute, &values);
+	ret = mailbox_entry_get_target(e, &target);
+	referral_ldap_entry_get_values(e->entry, set->mailbox_name_attribute,
+				       &values);
 	array_foreach(&values, value) {
-		error = strlen(value->data) != value->size ?
-			"the mailbox name has a NUL byte" :
-			referral_mailbox_name_error(value->data);
-		if (error == NULL)
-			array_push_back(&e->names, &value->data);
-		else {
-			referral_value_log_skip(e->log, e->entry->dn,
-						attribute, value->data, error);
+		i_zero(&name);
+		name.name = mailbox_name_expand(e, set->mailbox_name_template,
+						set->mailbox_name_attribute,
+						value);
+		if (name.name == NULL)
+			continue;
+		if (ret != 0)
+			name.target = target;
+		else if (*set->mailbox_target_template != '\0') {
+			name.target = mailbox_name_expand(e,
+				set->mailbox_target_template,
+				set->mailbox_name_attribute, value);
 		}
+		name.broken = name.target == NULL &&
+			(ret < 0 || *set->mailbox_target_template != '\0');
+		array_push_back(&e->names, &name);
 	}
 }
 
@@ -45,13 +116,14 @@ static void mailbox_entry_get_names(struct mailbox_entry *e)
 static void
 add_broken(struct mailbox_entry *e, const struct referral_ldap_bytes *value)
 {
+	const struct mailbox_name *own;
 	const char *name;
 
 	if ((name = referral_ldap_value_get_mailbox(value->data,
 						    value->size)) != NULL)
 		referral_mailbox_map_add_broken(e->map, name);
-	else array_foreach_elem(&e->names, name)
-		referral_mailbox_map_add_broken(e->map, name);
+	else array_foreach(&e->names, own)
+		referral_mailbox_map_add_broken(e->map, own->name);
 }
 
 /* Returns the number of values, usable or not. */
@@ -61,8 +133,12 @@ add_attribute(struct mailbox_entry *e, const char *attribute)
 	ARRAY_TYPE(referral_ldap_bytes) values;
 	const struct referral_ldap_bytes *bytes;
 	struct referral_ldap_value value;
-	const char *name, *error;
+	const struct mailbox_name *own;
+	const char *error;
 
+	/* not all presets have one for hosts */
+	if (*attribute == '\0')
+		return 0;
 	referral_ldap_entry_get_values(e->entry, attribute, &values);
 	array_foreach(&values, bytes) {
 		if (referral_ldap_value_parse(pool_datastack_create(),
@@ -75,8 +151,16 @@ add_attribute(struct mailbox_entry *e, const char *attribute)
 		} else if (value.url.mailbox != NULL) {
 			referral_mailbox_map_add(e->map, value.url.mailbox,
 						 &value);
-		} else array_foreach_elem(&e->names, name)
-			referral_mailbox_map_add(e->map, name, &value);
+		} else array_foreach(&e->names, own) {
+			value.url.mailbox = own->target;
+			if (own->broken) {
+				referral_mailbox_map_add_broken(e->map,
+								own->name);
+			} else {
+				referral_mailbox_map_add(e->map, own->name,
+							 &value);
+			}
+		}
 	}
 	return array_count(&values);
 }
@@ -96,6 +180,18 @@ mailbox_add_entry(struct referral_map *map,
 		(void)add_attribute(&e, set->mailbox_host_attribute);
 }
 
+static void
+load_add_attribute(struct referral_load *load, const char *attribute)
+{
+	unsigned int i;
+
+	if (*attribute == '\0')
+		return;
+	for (i = 0; load->attributes[i] != NULL; i++) ;
+	i_assert(i < REFERRAL_LOAD_MAX_ATTRIBUTES);
+	load->attributes[i] = attribute;
+}
+
 void referral_mailbox_load_get(const struct referral_ldap_settings *set,
 			       struct referral_load *load_r)
 {
@@ -104,15 +200,14 @@ void referral_mailbox_load_get(const struct referral_ldap_settings *set,
 		.base = set->mailbox_base,
 		.scope = set->mailbox_scope,
 		.filter = set->mailbox_filter,
-		.attributes = {
-			set->mailbox_uri_attribute,
-			set->mailbox_host_attribute,
-			set->mailbox_name_attribute,
-		},
 		.page_size = set->mailbox_page_size,
 		.limit = set->mailbox_limit,
 		.limit_setting = "referral_ldap_mailbox_limit",
 		.map_init = referral_mailbox_map_init,
 		.add_entry = mailbox_add_entry,
 	};
+	load_add_attribute(load_r, set->mailbox_uri_attribute);
+	load_add_attribute(load_r, set->mailbox_host_attribute);
+	load_add_attribute(load_r, set->mailbox_name_attribute);
+	load_add_attribute(load_r, set->mailbox_target_attribute);
 }

@@ -17,9 +17,8 @@ static const char *variable_value(const char *name, const char *user)
 	return NULL;
 }
 
-/* Take what begins at a '%': returns the end of it, or NULL if it is neither
-   %% nor %{name}. name_r is NULL for %%. */
-static const char *variable_parse(const char *p, const char **name_r)
+const char *referral_template_parse_variable(const char *p,
+					     const char **name_r)
 {
 	const char *end;
 
@@ -43,7 +42,7 @@ void referral_template_expand(string_t *str, const char *template,
 			str_append_c(str, *template++);
 			continue;
 		}
-		template = variable_parse(template, &name);
+		template = referral_template_parse_variable(template, &name);
 		i_assert(template != NULL);
 		if (name == NULL) {
 			str_append_c(str, '%');
@@ -65,7 +64,7 @@ const char *referral_template_error(const char *template, bool *has_user_r,
 	*has_user_r = FALSE;
 	*has_variables_r = FALSE;
 	for (p = template; (p = strchr(p, '%')) != NULL; ) {
-		p = variable_parse(p, &name);
+		p = referral_template_parse_variable(p, &name);
 		if (p != NULL && name == NULL)
 			continue;
 		if (p == NULL || variable_value(name, "") == NULL) {

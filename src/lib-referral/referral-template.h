@@ -20,4 +20,9 @@ void referral_template_expand(string_t *str, const char *template,
 const char *referral_template_error(const char *template, bool *has_user_r,
 				    bool *has_variables_r);
 
+/* Take what begins at a '%': returns the end of it, or NULL if it is neither
+   %% nor %{name}. name_r is NULL for %%, else allocated from the data stack. */
+const char *referral_template_parse_variable(const char *p,
+					     const char **name_r);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "array.h"
+#include "referral-ldap-preset.h"
 #include "referral-ldap-settings.h"
 #include "unit-common.h"
 #include "unit-conf.h"
@@ -127,13 +128,13 @@ static void test_referral_ldap_settings_values(void)
 		{ "home_filter", "(uid=%{user}", P"home_filter=(uid=%{user}: "
 		  "expected one LDAP filter" },
 		{ "home_filter", "(uid=%u)", P"home_filter=(uid=%u): expected "
-		  "%{user}, %{username}, %{domain} or %%" },
+		  "%{user}, %{username}, %{domain} or %{hostname}, or %%" },
 		{ "mailbox_filter", "(objectClass=imapFolder)", NULL },
 		{ "mailbox_filter", "(cn=%{user})", P"mailbox_filter=" },
 		{ "mailbox_filter", "objectClass=*", P"mailbox_filter=" },
 		{ "home_attribute", "mailHost;x-a", NULL },
 		{ "home_attribute", "2.16.840.1.113730.3.1.18", NULL },
-		{ "home_attribute", "", P"home_attribute=: expected the name" },
+		{ "home_attribute", "", NULL },
 		/* 40 */
 		{ "home_attribute", "mail host", P"home_attribute=mail host: "
 		  "expected the name of one attribute" },
@@ -142,8 +143,8 @@ static void test_referral_ldap_settings_values(void)
 		  P"mailbox_uri_attribute=a,b: expected" },
 		{ "mailbox_host_attribute", "a_b",
 		  P"mailbox_host_attribute=a_b: expected" },
-		{ "mailbox_name_attribute", "",
-		  P"mailbox_name_attribute=: expected" },
+		{ "mailbox_name_attribute", "\xc3\xbc",
+		  P"mailbox_name_attribute=\xc3\xbc: expected" },
 		/* 45 */
 		{ "bind_dn", "cn=reader", "expected both " },
 		{ "password_file", "/etc/dovecot/x", "expected both " },
@@ -173,6 +174,62 @@ static void test_referral_ldap_settings_values(void)
 		  "a number from 1 to 1000000" },
 		{ "home_login_attribute", "", P"home_login_attribute=: "
 		  "expected the name" },
+		{ "preset", "kolab", NULL },
+		{ "preset", "Kolab", P"preset=Kolab: expected one of: laser, "
+		  "native, labeleduri, kolab, sun, zimbra, exchange" },
+		{ "home_value", "labeled", NULL },
+		{ "home_value", "url", P"home_value=url: expected one of: "
+		  "preset, server, labeled, dn" },
+		{ "home_domain", "example.org", NULL },
+		{ "home_domain", "", NULL },
+		/* 70 */
+		{ "home_domain", ".example.org", P"home_domain=.example.org: "
+		  "expected a domain" },
+		{ "home_domain", "example.org:143", P"home_domain=example.org:"
+		  "143: expected a domain" },
+		{ "home_domain", "a b", P"home_domain=a b: expected a domain" },
+		{ "home_base", "ou=%{domain},dc=a", NULL },
+		{ "home_base", "ou=%{mailbox},dc=a", P"home_base=ou=%{mailbox},"
+		  "dc=a: expected %{user}, %{username}, %{domain} or "
+		  "%{hostname}, or %%" },
+		{ "home_base", "%{domain},dc=a", P"home_base=%{domain},dc=a: "
+		  "expected variables only in values" },
+		{ "mailbox_base", "ou=%{hostname},dc=a", NULL },
+		{ "mailbox_base", "ou=%{domain},dc=a", P"mailbox_base=ou=%"
+		  "{domain},dc=a: expected %{hostname}, or %%" },
+		{ "mailbox_filter", "(l=%{hostname})", NULL },
+		{ "mailbox_filter", "(cn=%{mailbox})", P"mailbox_filter=" },
+		/* 80 */
+		{ "mailbox_name_template", "Shared/%{mailbox}", NULL },
+		{ "mailbox_name_template", "", P"mailbox_name_template=: "
+		  "expected %{mailbox} in it" },
+		{ "mailbox_name_template", "%{user}", P"mailbox_name_template="
+		  "%{user}: expected %{mailbox} or %{hostname}, or %%" },
+		{ "mailbox_target_template", "", NULL },
+		{ "mailbox_target_template", "user/%{mailbox}", NULL },
+		{ "mailbox_target_template", "x", P"mailbox_target_template=x: "
+		  "expected %{mailbox} in it" },
+		{ "mailbox_target_attribute", "a b",
+		  P"mailbox_target_attribute=a b: expected the name" },
+		{ "readers", "yes", NULL },
+		{ "readers", "true", P"readers=true: expected one of: no, "
+		  "yes" },
+		{ "reader_attributes", "member memberUid", NULL },
+		/* 90 */
+		{ "reader_attributes", "a,b", P"reader_attributes=a,b: "
+		  "expected the names of 8 attributes at most" },
+		{ "reader_attributes", "a b c d e f g h i",
+		  P"reader_attributes=a b c d e f g h i: expected the names" },
+		{ "reader_group_base", "ou=groups,ou=%{domain},dc=a", NULL },
+		{ "reader_group_base", "groups", P"reader_group_base=groups: "
+		  "expected a DN" },
+		{ "reader_group_filter", "(member=%{user_dn})", NULL },
+		{ "reader_group_filter", "(objectClass=groupOfNames)",
+		  P"reader_group_filter=(objectClass=groupOfNames): expected "
+		  "%{user}, %{username} or %{user_dn} in it" },
+		{ "reader_group_filter", "", P"reader_group_filter=: expected "
+		  "one LDAP filter" },
+		{ "home_filter", "(uid=%{user_dn})", P"home_filter=" },
 	};
 	struct referral_ldap_settings set;
 	const char *error;
@@ -359,6 +416,108 @@ static void test_referral_ldap_settings_bases(void)
 	test_end();
 }
 
+static void test_referral_ldap_settings_presets(void)
+{
+	static const struct {
+		const char *preset, *home_attribute;
+		enum referral_ldap_home_value home_value;
+		const char *uri, *host, *name, *target;
+	} tests[] = {
+		{ "laser", "mailHost", REFERRAL_LDAP_HOME_VALUE_SERVER,
+		  "labeledURI", "mailHost", "cn", "" },
+		{ "native", "imapHomeServer", REFERRAL_LDAP_HOME_VALUE_SERVER,
+		  "imapMailboxURI", "imapHomeServer", "imapMailboxName", "" },
+		{ "labeleduri", "labeledURI", REFERRAL_LDAP_HOME_VALUE_LABELED,
+		  "labeledURI", "", "cn", "" },
+		{ "kolab", "kolabHomeServer", REFERRAL_LDAP_HOME_VALUE_SERVER,
+		  "labeledURI", "kolabHomeServer", "cn", "kolabTargetFolder" },
+		{ "sun", "mailHost", REFERRAL_LDAP_HOME_VALUE_SERVER,
+		  "labeledURI", "", "cn", "" },
+		{ "zimbra", "zimbraMailHost", REFERRAL_LDAP_HOME_VALUE_SERVER,
+		  "labeledURI", "", "cn", "" },
+		{ "exchange", "msExchHomeServerName",
+		  REFERRAL_LDAP_HOME_VALUE_DN, "labeledURI", "", "cn", "" },
+	};
+	static const char *const templates[] = {
+		P"home_filter", P"mailbox_filter", NULL
+	};
+	struct referral_ldap_settings set, again;
+	const char *error;
+	unsigned int i;
+
+	test_begin("referral ldap settings: presets");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_idx(settings_check(P"preset", tests[i].preset,
+					       &set, &error) == 0, i);
+		test_assert_strcmp_idx(set.home_attribute,
+				       tests[i].home_attribute, i);
+		test_assert_idx(set.home_value == tests[i].home_value, i);
+		test_assert_strcmp_idx(set.mailbox_uri_attribute,
+				       tests[i].uri, i);
+		test_assert_strcmp_idx(set.mailbox_host_attribute,
+				       tests[i].host, i);
+		test_assert_strcmp_idx(set.mailbox_name_attribute,
+				       tests[i].name, i);
+		test_assert_strcmp_idx(set.mailbox_target_attribute,
+				       tests[i].target, i);
+		/* what a preset says is what a line could say */
+		test_assert_idx(settings_check(templates[0], set.home_filter,
+					       &again, &error) == 0, i);
+		test_assert_idx(settings_check(templates[1],
+					       set.mailbox_filter,
+					       &again, &error) == 0, i);
+		test_assert_idx(settings_check(P"reader_attributes",
+					       set.reader_attributes,
+					       &again, &error) == 0, i);
+	}
+	test_end();
+}
+
+static void test_referral_ldap_settings_preset_overridden(void)
+{
+	static const char *const names[] = {
+		P"preset", P"home_filter", P"home_attribute", P"home_value",
+		P"mailbox_filter", P"mailbox_uri_attribute",
+		P"mailbox_host_attribute", P"mailbox_name_attribute",
+		P"mailbox_target_attribute", P"reader_attributes",
+	};
+	static const char *const values[] = {
+		"exchange", "(mail=%{user})", "mailHost", "server", "(a=b)",
+		"a", "b", "c", "d", "e f",
+	};
+	struct referral_ldap_settings set;
+	pool_t pool = pool_datastack_create();
+	const char *error;
+	unsigned int i, j, count = N_ELEMENTS(names);
+
+	test_begin("referral ldap settings: preset overridden");
+	/* in whatever order the lines are */
+	for (i = 0; i < 2; i++) {
+		referral_settings_init(referral_ldap_setting_defs, pool, &set);
+		set.uris = DEFAULT_URI;
+		set.base = "dc=a";
+		for (j = 0; j < count; j++) {
+			unsigned int n = i == 0 ? j : count - j - 1;
+
+			test_assert_idx(settings_set(&set, names[n], values[n],
+						     &error), n);
+		}
+		test_assert(referral_ldap_settings_check(&set, pool,
+							 &error) == 0);
+		test_assert(set.preset == REFERRAL_LDAP_PRESET_EXCHANGE);
+		test_assert_strcmp(set.home_filter, values[1]);
+		test_assert_strcmp(set.home_attribute, values[2]);
+		test_assert(set.home_value == REFERRAL_LDAP_HOME_VALUE_SERVER);
+		test_assert_strcmp(set.mailbox_filter, values[4]);
+		test_assert_strcmp(set.mailbox_uri_attribute, values[5]);
+		test_assert_strcmp(set.mailbox_host_attribute, values[6]);
+		test_assert_strcmp(set.mailbox_name_attribute, values[7]);
+		test_assert_strcmp(set.mailbox_target_attribute, values[8]);
+		test_assert_strcmp(set.reader_attributes, values[9]);
+	}
+	test_end();
+}
+
 static void test_referral_ldap_settings_bind(void)
 {
 	struct referral_ldap_settings set;
@@ -383,6 +542,11 @@ static void test_referral_ldap_settings_conf(void)
 {
 	static const char *const examples[] = {
 		P"uris", P"base", P"home_base", P"mailbox_base", P"server_base",
+		/* of the preset */
+		P"home_filter", P"home_attribute", P"mailbox_filter",
+		P"mailbox_uri_attribute", P"mailbox_host_attribute",
+		P"mailbox_name_attribute", P"mailbox_target_attribute",
+		P"reader_attributes", P"reader_group_base",
 		NULL
 	};
 
@@ -399,6 +563,8 @@ int main(void)
 		test_referral_ldap_settings_values,
 		test_referral_ldap_settings_uris,
 		test_referral_ldap_settings_bases,
+		test_referral_ldap_settings_presets,
+		test_referral_ldap_settings_preset_overridden,
 		test_referral_ldap_settings_bind,
 		test_referral_ldap_settings_conf,
 		NULL

@@ -5,14 +5,50 @@
 #include "referral-ldap-template.h"
 #include "unit-common.h"
 
-static void test_referral_ldap_template_check(void)
+#include <ldap.h>
+
+#define USER REFERRAL_LDAP_VARIABLE_USER
+#define USERNAME REFERRAL_LDAP_VARIABLE_USERNAME
+#define DOMAIN REFERRAL_LDAP_VARIABLE_DOMAIN
+#define MAILBOX REFERRAL_LDAP_VARIABLE_MAILBOX
+#define USER_DN REFERRAL_LDAP_VARIABLE_USER_DN
+#define HOSTNAME REFERRAL_LDAP_VARIABLE_HOSTNAME
+
+struct test_check {
+	const char *template;
+	bool need_user;
+	/* what is expected, NULL = it is right */
+	const char *error;
+};
+
+static void
+test_checks(enum referral_ldap_template_type type,
+	    const struct test_check *tests, unsigned int count)
 {
-	static const struct {
-		const char *filter;
-		bool need_user;
-		/* what is expected, NULL = it is right */
-		const char *error;
-	} tests[] = {
+	const char *error;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < count; i++) {
+		error = NULL;
+		ret = referral_ldap_template_check(type, "the_setting",
+			tests[i].template, tests[i].need_user ?
+			USER | USERNAME | DOMAIN | HOSTNAME : HOSTNAME,
+			tests[i].need_user ? USER | USERNAME : 0, &error);
+		test_assert_idx(ret == (tests[i].error == NULL ? 0 : -1), i);
+		if (ret == 0)
+			continue;
+		test_assert_idx(error != NULL &&
+				strstr(error, "the_setting=") == error, i);
+		if (tests[i].error == NULL ||
+		    strstr(error, tests[i].error) == NULL)
+			test_assert_strcmp_idx(error, tests[i].error, i);
+	}
+}
+
+static void test_referral_ldap_template_check_filter(void)
+{
+	static const struct test_check tests[] = {
 		{ "(uid=%{user})", TRUE, NULL },
 		{ "(uid=%{username})", TRUE, NULL },
 		{ "(&(uid=%{username})(associatedDomain=%{domain}))", TRUE,
@@ -24,55 +60,190 @@ static void test_referral_ldap_template_check(void)
 		{ "(objectClass=*)", FALSE, NULL },
 		{ "(x=50%%)", FALSE, NULL },
 		{ "(!(&(a=b)(c=d)))", FALSE, NULL },
-		/* 9: parentheses */
+		{ "(cn=*%{user}*)", TRUE, NULL },
+		/* 10 */
+		{ "(uid:caseExactMatch:=%{user})", TRUE, NULL },
+		{ "(ou:dn:=%{hostname})", FALSE, NULL },
+		{ "(cn=\\2a%{hostname}\\2a)", FALSE, NULL },
+		{ "(uid=imap%{user}=x)", TRUE, NULL },
+		{ "(&(uid=%{user})(l=%{hostname}))", TRUE, NULL },
+		/* 15: parentheses */
 		{ "", TRUE, "matching parentheses" },
 		{ "uid=%{user}", TRUE, "matching parentheses" },
 		{ "(uid=%{user}", TRUE, "matching parentheses" },
 		{ "uid=%{user})", TRUE, "matching parentheses" },
 		{ "(uid=%{user}))", TRUE, "matching parentheses" },
+		/* 20 */
 		{ "((uid=%{user})", TRUE, "matching parentheses" },
 		{ "(uid=%{user})(a=b)", TRUE, "matching parentheses" },
 		{ "(uid=%{user}) ", TRUE, "matching parentheses" },
 		{ " (uid=%{user})", TRUE, "matching parentheses" },
 		{ ")uid=%{user}(", TRUE, "matching parentheses" },
 		{ "&(a=b)(c=d)", FALSE, "matching parentheses" },
-		/* 20: variables */
+		/* 26: variables */
 		{ "(uid=%u)", TRUE, "%{user}, %{username}" },
 		{ "(uid=%)", TRUE, "%{user}, %{username}" },
 		{ "(uid=%{user)", TRUE, "%{user}, %{username}" },
 		{ "(uid=%{})", TRUE, "%{user}, %{username}" },
+		/* 30 */
 		{ "(uid=%{User})", TRUE, "%{user}, %{username}" },
 		{ "(uid=%{user | lower})", TRUE, "%{user}, %{username}" },
 		{ "(&(uid=%{user})(a=%{home}))", TRUE,
 		  "%{user}, %{username}" },
-		{ "(uid=joe)", TRUE, "%{user} or %{username}" },
+		{ "(&(uid=%{user})(a=%{mailbox}))", TRUE,
+		  "%{user}, %{username}" },
+		{ "(uid=joe)", TRUE, "%{user} or %{username} in it" },
 		{ "(associatedDomain=%{domain})", TRUE,
-		  "%{user} or %{username}" },
-		{ "(uid=%%{user})", TRUE, "%{user} or %{username}" },
-		/* 30 */
-		{ "(uid=%{user})", FALSE, "%% where a % is" },
+		  "%{user} or %{username} in it" },
+		{ "(uid=%%{user})", TRUE, "%{user} or %{username} in it" },
+		{ "(uid=%{user})", FALSE, "%{hostname}, or %% where a % is" },
 		{ "(uid=%{domain})", FALSE, "%% where a % is" },
 		{ "(uid=%)", FALSE, "%% where a % is" },
+		/* 40: where they are */
+		{ "(%{user}=x)", TRUE, "only in values" },
+		{ "(u%{user}d=x)", TRUE, "only in values" },
+		{ "(%{user})", TRUE, "only in values" },
+		{ "(&%{user}(a=b))", TRUE, "only in values" },
+		{ "(&(a=b)%{user})", TRUE, "only in values" },
+		{ "(uid:%{user}:=x)", TRUE, "only in values" },
+		{ "(uid=\\%{user})", TRUE, "two hexadecimal digits" },
+		{ "(uid=\\2%{user})", TRUE, "two hexadecimal digits" },
+		{ "(uid=\\2g)", FALSE, "two hexadecimal digits" },
+		{ "(uid=x\\)", FALSE, "two hexadecimal digits" },
+		/* 50: what is no filter at all */
+		{ "(uid)", FALSE, "a valid LDAP filter" },
+		{ "(&(a=b)(c))", FALSE, "a valid LDAP filter" },
+		{ "(=x)", FALSE, "a valid LDAP filter" },
+		{ "(a b=x)", FALSE, "a valid LDAP filter" },
+		{ "()", FALSE, "a valid LDAP filter" },
 	};
-	const char *error;
-	unsigned int i;
-	int ret;
 
-	test_begin("referral ldap template: check");
+	test_begin("referral ldap template: check filter");
+	test_checks(REFERRAL_LDAP_TEMPLATE_FILTER, tests, N_ELEMENTS(tests));
+	test_end();
+}
+
+static void test_referral_ldap_template_check_dn(void)
+{
+	static const struct test_check tests[] = {
+		{ "dc=example,dc=org", FALSE, NULL },
+		{ "ou=people,uid=%{user},dc=example,dc=org", TRUE, NULL },
+		{ "uid=%{username}+dc=%{domain},dc=org", TRUE, NULL },
+		{ "cn=x-%{user}-y,dc=org", TRUE, NULL },
+		{ "cn=(%{user})*,dc=org", TRUE, NULL },
+		{ "cn = %{user} , dc=org", TRUE, NULL },
+		{ "ou=50%%,dc=org", FALSE, NULL },
+		{ "ou=a\\,b%{hostname},dc=org", FALSE, NULL },
+		{ "ou=a\\2C%{hostname},dc=org", FALSE, NULL },
+		{ "ou=\\#%{hostname},dc=org", FALSE, NULL },
+		/* 10 */
+		{ "ou=#0401ab,cn=%{hostname}", FALSE, NULL },
+		{ "ou=B\xc3\xbcro,cn=%{hostname}", FALSE, NULL },
+		{ "cn=a=%{hostname},dc=org", FALSE, NULL },
+		/* 13 */
+		{ "", FALSE, "a DN such as" },
+		{ "people", FALSE, "a DN such as" },
+		{ "=x", FALSE, "a DN such as" },
+		{ "ou=x,", FALSE, "a DN such as" },
+		{ "ou=50%,dc=org", FALSE, "%% where a % is" },
+		{ "ou=%{user},dc=org", FALSE, "%% where a % is" },
+		{ "dc=example,dc=org", TRUE, "%{user} or %{username} in it" },
+		/* 20 */
+		{ "%{user}", TRUE, "only in values" },
+		{ "%{user},dc=org", TRUE, "only in values" },
+		{ "%{user}=x,dc=org", TRUE, "only in values" },
+		{ "uid=x,%{user},dc=org", TRUE, "only in values" },
+		{ "uid=x+%{user},dc=org", TRUE, "only in values" },
+		{ "uid=x;%{user}=y,dc=org", TRUE, "a DN such as" },
+		{ "uid=\\%{user},dc=org", TRUE, "after each \\" },
+		{ "uid=\\2%{user},dc=org", TRUE, "after each \\" },
+		{ "uid=%{user}\\", TRUE, "after each \\" },
+		{ "uid=#%{user},dc=org", TRUE, "quoted or encoded" },
+		/* 30 */
+		{ "uid=#04%{user},dc=org", TRUE, "quoted or encoded" },
+		{ "uid= #04%{user},dc=org", TRUE, "quoted or encoded" },
+		{ "uid=\"%{user}\",dc=org", TRUE, "quoted or encoded" },
+	};
+
+	test_begin("referral ldap template: check DN");
+	test_checks(REFERRAL_LDAP_TEMPLATE_DN, tests, N_ELEMENTS(tests));
+	test_end();
+}
+
+static void test_referral_ldap_template_variables(void)
+{
+	static const struct {
+		const char *template;
+		enum referral_ldap_variable variables;
+	} tests[] = {
+		{ "", 0 },
+		{ "(a=50%%)", 0 },
+		{ "%%{user}", 0 },
+		{ "%{user}", USER },
+		{ "%{username} %{domain}", USERNAME | DOMAIN },
+		{ "%{mailbox}%{hostname}%{user_dn}",
+		  MAILBOX | HOSTNAME | USER_DN },
+		{ "%{user}%{user}", USER },
+	};
+	const struct referral_ldap_variables variables = {
+		.user = "joe@example.org",
+		.mailbox = "Shared/sales",
+		.user_dn = "uid=joe,dc=example",
+		.hostname = "imap1",
+	};
+	unsigned int i;
+
+	test_begin("referral ldap template: variables");
 	for (i = 0; i < N_ELEMENTS(tests); i++) {
-		error = NULL;
-		ret = referral_ldap_template_check("the_setting",
-						   tests[i].filter,
-						   tests[i].need_user, &error);
-		if (tests[i].error == NULL)
-			test_assert_idx(ret == 0, i);
-		else {
-			test_assert_idx(ret == -1, i);
-			test_assert_idx(error != NULL &&
-				strstr(error, "the_setting=") == error, i);
-			test_assert_idx(error != NULL &&
-				strstr(error, tests[i].error) != NULL, i);
-		}
+		test_assert_idx(referral_ldap_template_get_variables(
+			tests[i].template) == tests[i].variables, i);
+	}
+	test_assert_strcmp(referral_ldap_filter_expand(
+		"%{user} %{username} %{domain} %{mailbox} %{user_dn} "
+		"%{hostname} %%", &variables),
+		"joe@example.org joe example.org Shared/sales "
+		"uid=joe,dc=example imap1 %");
+	test_assert_strcmp(referral_ldap_name_expand(
+		"a%%b/%{mailbox}", &variables), "a%b/Shared/sales");
+	test_end();
+}
+
+static void test_referral_ldap_template_expand_dn(void)
+{
+	static const struct {
+		const char *template, *user, *result;
+	} tests[] = {
+		{ "ou=%{domain},dc=a", "joe@example.org", "ou=example.org,dc=a" },
+		{ "uid=%{user},dc=a", "joe", "uid=joe,dc=a" },
+		{ "uid=%{user},ou=50%%", "joe", "uid=joe,ou=50%" },
+		/* 3: there is no such DN */
+		{ "ou=%{domain},dc=a", "joe", NULL },
+		{ "ou=%{domain},dc=a", "joe@", NULL },
+		{ "ou=x%{domain},dc=a", "joe", NULL },
+		{ "uid=%{username},dc=a", "@x", NULL },
+		{ "uid=%{user},dc=a", "", NULL },
+		/* 8: RFC 4514 section 2.4 */
+		{ "uid=%{user},dc=a", "a,b", "uid=a\\2Cb,dc=a" },
+		{ "uid=%{user},dc=a", "a+b", "uid=a\\2Bb,dc=a" },
+		{ "uid=%{user},dc=a", "\"a\"", "uid=\\22a\\22,dc=a" },
+		{ "uid=%{user},dc=a", "a\\", "uid=a\\5C,dc=a" },
+		{ "uid=%{user},dc=a", "<a>;", "uid=\\3Ca\\3E\\3B,dc=a" },
+		{ "uid=%{user},dc=a", "#a", "uid=\\23a,dc=a" },
+		{ "uid=%{user},dc=a", " a ", "uid=\\20a\\20,dc=a" },
+		{ "uid=%{user},dc=a", "a=b", "uid=a\\3Db,dc=a" },
+		{ "uid=%{user},dc=a", "a,dc=b", "uid=a\\2Cdc\\3Db,dc=a" },
+		{ "uid=%{user},dc=a", "\xc3\xbc", "uid=\xc3\xbc,dc=a" },
+		{ "uid=%{user},dc=a", "%{user}", "uid=%{user},dc=a" },
+		{ "uid=%{user},dc=a", "*()", "uid=*(),dc=a" },
+	};
+	struct referral_ldap_variables variables = { .user = NULL };
+	unsigned int i;
+
+	test_begin("referral ldap template: expand DN");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		variables.user = tests[i].user;
+		test_assert_strcmp_idx(referral_ldap_dn_expand(
+			tests[i].template, &variables), tests[i].result, i);
 	}
 	test_end();
 }
@@ -178,10 +349,52 @@ static void test_referral_ldap_template_long(void)
 	test_end();
 }
 
+/* Take "uid=value,dc=a" apart as libldap does. Returns NULL if it is anything
+   else. */
+static const char *dn_value(const char *dn)
+{
+	const char *value = NULL;
+	LDAPDN parsed;
+
+	if (ldap_str2dn(dn, &parsed, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS)
+		return NULL;
+	if (parsed[0] != NULL && parsed[1] != NULL && parsed[2] == NULL &&
+	    parsed[0][1] == NULL) {
+		value = t_strndup(parsed[0][0]->la_value.bv_val,
+				  parsed[0][0]->la_value.bv_len);
+	}
+	ldap_dnfree(parsed);
+	return value;
+}
+
+static void test_referral_ldap_template_all_bytes_dn(void)
+{
+	struct referral_ldap_variables variables = { .user = NULL };
+	char user[] = "XaXbX";
+	unsigned int i;
+
+	test_begin("referral ldap template: all bytes in DNs");
+	/* libldap reads UTF-8 only, and that is all that user names are */
+	for (i = 1; i < 128; i++) T_BEGIN {
+		user[0] = user[2] = user[4] = i;
+		variables.user = user;
+		test_assert_strcmp_idx(dn_value(referral_ldap_dn_expand(
+			"uid=%{user},dc=a", &variables)), user, i);
+	} T_END;
+	variables.user = "\xc3\xbc,\xe2\x82\xac=\xf0\x9f\x98\x80";
+	test_assert_strcmp(dn_value(referral_ldap_dn_expand(
+		"uid=%{user},dc=a", &variables)), variables.user);
+	test_end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
-		test_referral_ldap_template_check,
+		test_referral_ldap_template_check_filter,
+		test_referral_ldap_template_check_dn,
+		test_referral_ldap_template_variables,
+		test_referral_ldap_template_expand_dn,
+		test_referral_ldap_template_all_bytes_dn,
 		test_referral_ldap_template_expand,
 		test_referral_ldap_template_all_bytes,
 		test_referral_ldap_template_long,

@@ -181,7 +181,7 @@ static void test_referral_mailbox_load_request(void)
 	test_assert_strcmp(request->filter,
 		"(&(|(&(objectClass=labeledURIObject)(labeledURI=*))"
 		"(&(objectClass=inetLocalMailRecipient)(mailHost=*)))"
-		"(!(objectClass=person))(!(objectClass=posixAccount)))");
+		"(!(uid=*)))");
 	test_assert_strcmp(request->attributes, "labeledURI mailHost cn");
 	test_assert(request->page_size == 500);
 	test_assert(request->size_limit == 0);
