@@ -20,11 +20,11 @@ struct referral_dict_lookup {
 struct referral_dict_iter {
 	struct dict_iterate_context ctx;
 	/* NULL until it is there */
-	struct referral_map *map;
+	struct referral_mailbox_list *list;
 	unsigned int next_idx;
 	char *error;
 	/* What iterate() returned last. */
-	char *key;
+	char *key, *value;
 	const char *values[2];
 
 	/* The map's callback will come; freed only after that. */
@@ -178,9 +178,10 @@ void dict_referral_ldap_lookup_async(struct dict *_dict,
 
 static void referral_dict_iter_free(struct referral_dict_iter *iter)
 {
-	referral_map_unref(&iter->map);
+	referral_mailbox_list_unref(&iter->list);
 	i_free(iter->error);
 	i_free(iter->key);
+	i_free(iter->value);
 	i_free(iter);
 }
 
@@ -196,10 +197,8 @@ iterate_map_callback(struct referral_map *map, const char *error,
 	}
 	if (map == NULL)
 		iter->error = i_strdup(error);
-	else {
-		iter->map = map;
-		referral_map_ref(map);
-	}
+	else
+		iter->list = referral_mailbox_map_get_list(map);
 	if (iter->ctx.async_callback != NULL)
 		iter->ctx.async_callback(iter->ctx.async_context);
 }
@@ -227,27 +226,36 @@ dict_referral_ldap_iterate_init(struct dict *_dict,
 	return &iter->ctx;
 }
 
+/* Get the next one that has a location: the others cannot be shown. */
+static bool referral_dict_iter_next(struct referral_dict_iter *iter)
+{
+	const char *name, *value;
+
+	i_free(iter->key);
+	i_free(iter->value);
+	while (iter->next_idx < referral_mailbox_list_count(iter->list) &&
+	       iter->value == NULL) T_BEGIN {
+		referral_mailbox_list_get(iter->list, iter->next_idx++,
+					  &name, &value);
+		if (value != NULL) {
+			iter->key = i_strconcat(REFERRAL_KEY_MAILBOX,
+						dict_escape_string(name), NULL);
+			iter->value = i_strdup(value);
+		}
+	} T_END;
+	return iter->value != NULL;
+}
+
 bool dict_referral_ldap_iterate(struct dict_iterate_context *ctx,
 				const char **key_r,
 				const char *const **values_r)
 {
 	struct referral_dict_iter *iter =
 		container_of(ctx, struct referral_dict_iter, ctx);
-	const char *name, *value = NULL;
 
-	if (iter->map == NULL)
+	if (iter->list == NULL || !referral_dict_iter_next(iter))
 		return FALSE;
-	/* Who has a broken location cannot be shown. */
-	while (value == NULL) {
-		if (iter->next_idx == referral_map_count(iter->map))
-			return FALSE;
-		referral_mailbox_map_get(iter->map, iter->next_idx++,
-					 &name, &value);
-	}
-	i_free(iter->key);
-	iter->key = i_strconcat(REFERRAL_KEY_MAILBOX,
-				dict_escape_string(name), NULL);
-	iter->values[0] = value;
+	iter->values[0] = iter->value;
 	*key_r = iter->key;
 	*values_r = iter->values;
 	return TRUE;

@@ -3,46 +3,250 @@
 #include "lib.h"
 #include "array.h"
 #include "hash.h"
-#include "str.h"
+#include "referral-mailbox.h"
 #include "referral-mailbox-map.h"
 
-struct referral_mailbox {
-	const char *name;
-	/* Until the map is finished. Empty: broken */
-	ARRAY_TYPE(referral_ldap_value) values;
-	/* After that. NULL: broken */
-	const char *value;
+struct referral_mailbox_list {
+	/* Readers, and the map while it is the map's own. */
+	unsigned int refcount;
+	struct referral_mailbox_map *map;
+	/* Sorted by name if the map is finished. */
+	ARRAY(struct referral_mailbox *) mailboxes;
 };
 
 struct referral_mailbox_map {
 	struct referral_map map;
-	pool_t pool;
 
 	HASH_TABLE(const char *, struct referral_mailbox *) names;
 	/* host:port */
-	HASH_TABLE(const char *, const char *) servers;
-	/* Sorted by name when the map is finished. */
-	ARRAY(struct referral_mailbox *) mailboxes;
+	HASH_TABLE(const char *, struct referral_mailbox_server *) servers;
+	/* All in names, once. Is replaced by a copy before it is changed while
+	   somebody else has it, and so are mailboxes in it. */
+	struct referral_mailbox_list *list;
 	/* Nothing longer has to be looked for. */
 	size_t max_name_length;
 };
 
-static struct referral_mailbox *
-referral_mailbox_map_create(struct referral_mailbox_map *map, const char *name)
+/*
+ * Servers
+ */
+
+static struct referral_mailbox_server *
+mailbox_server_ref(struct referral_mailbox_map *map,
+		   const struct referral_url *url)
+{
+	struct referral_mailbox_server *server;
+	const char *name = referral_url_get_server(url);
+
+	server = hash_table_lookup(map->servers, name);
+	if (server == NULL) {
+		server = i_new(struct referral_mailbox_server, 1);
+		server->name = i_strdup(name);
+		server->url = *url;
+		server->url.host = i_strdup(url->host);
+		server->url.mailbox = NULL;
+		hash_table_insert(map->servers,
+				  (const char *)server->name, server);
+	}
+	server->refcount++;
+	server->live_count++;
+	return server;
+}
+
+static void
+mailbox_server_unref(struct referral_mailbox_map *map,
+		     struct referral_mailbox_server *server)
+{
+	char *host;
+
+	if (server == NULL || --server->refcount > 0)
+		return;
+	hash_table_remove(map->servers, (const char *)server->name);
+	host = (char *)server->url.host;
+	i_free(host);
+	i_free(server->name);
+	i_free(server);
+}
+
+bool referral_mailbox_map_has_server(const struct referral_map *_map,
+				     const char *name)
+{
+	const struct referral_mailbox_map *map =
+		container_of(_map, const struct referral_mailbox_map, map);
+	const struct referral_mailbox_server *server;
+
+	server = hash_table_lookup(map->servers, name);
+	return server != NULL && server->live_count > 0;
+}
+
+/*
+ * Mailboxes and lists of them
+ */
+
+static void
+mailbox_unref(struct referral_mailbox_map *map,
+	      struct referral_mailbox *mailbox)
+{
+	struct referral_mailbox_location *location;
+
+	if (--mailbox->refcount > 0)
+		return;
+	while ((location = mailbox->locations) != NULL) {
+		mailbox->locations = location->next;
+		mailbox_server_unref(map, location->server);
+		i_free(location);
+	}
+	i_free(mailbox);
+}
+
+static struct referral_mailbox_list *
+mailbox_list_new(struct referral_mailbox_map *map, unsigned int count)
+{
+	struct referral_mailbox_list *list;
+
+	list = i_new(struct referral_mailbox_list, 1);
+	list->refcount = 1;
+	list->map = map;
+	i_array_init(&list->mailboxes, count);
+	return list;
+}
+
+static void mailbox_list_unref(struct referral_mailbox_list *list)
 {
 	struct referral_mailbox *mailbox;
 
+	if (--list->refcount > 0)
+		return;
+	array_foreach_elem(&list->mailboxes, mailbox)
+		mailbox_unref(list->map, mailbox);
+	array_free(&list->mailboxes);
+	i_free(list);
+}
+
+/* Have a list that nobody else has. */
+static void mailbox_map_own_list(struct referral_mailbox_map *map)
+{
+	struct referral_mailbox_list *old = map->list;
+	struct referral_mailbox *mailbox;
+
+	if (old->refcount == 1)
+		return;
+	map->list = mailbox_list_new(map, array_count(&old->mailboxes) + 1);
+	array_foreach_elem(&old->mailboxes, mailbox) {
+		mailbox->refcount++;
+		array_push_back(&map->list->mailboxes, &mailbox);
+	}
+	mailbox_list_unref(old);
+}
+
+/* The first one whose name is not before this one. */
+static unsigned int
+mailbox_list_find(const struct referral_mailbox_list *list, const char *name)
+{
+	struct referral_mailbox *const *mailboxes;
+	unsigned int left = 0, right, middle;
+
+	mailboxes = array_get(&list->mailboxes, &right);
+	while (left < right) {
+		middle = left + (right - left) / 2;
+		if (strcmp(mailboxes[middle]->name, name) < 0)
+			left = middle + 1;
+		else
+			right = middle;
+	}
+	return left;
+}
+
+static void
+mailbox_map_insert(struct referral_mailbox_map *map,
+		   struct referral_mailbox *mailbox)
+{
+	mailbox_map_own_list(map);
+	if (!map->map.finished)
+		array_push_back(&map->list->mailboxes, &mailbox);
+	else {
+		array_insert(&map->list->mailboxes,
+			     mailbox_list_find(map->list, mailbox->name),
+			     &mailbox, 1);
+	}
+	hash_table_insert(map->names, (const char *)mailbox->name, mailbox);
+}
+
+static void
+mailbox_map_remove(struct referral_mailbox_map *map,
+		   struct referral_mailbox *mailbox)
+{
+	struct referral_mailbox *other;
+	unsigned int idx = 0;
+
+	mailbox_map_own_list(map);
+	hash_table_remove(map->names, (const char *)mailbox->name);
+	if (map->map.finished)
+		idx = mailbox_list_find(map->list, mailbox->name);
+	else {
+		/* the latest one, if any: an entry came twice */
+		idx = array_count(&map->list->mailboxes);
+		do {
+			idx--;
+			other = array_idx_elem(&map->list->mailboxes, idx);
+		} while (other != mailbox);
+	}
+	array_delete(&map->list->mailboxes, idx, 1);
+	mailbox_unref(map, mailbox);
+}
+
+/* Have a mailbox that no list of somebody else has. */
+static struct referral_mailbox *
+mailbox_map_own(struct referral_mailbox_map *map,
+		struct referral_mailbox *old)
+{
+	struct referral_mailbox *mailbox;
+	struct referral_mailbox_location *location, *copy;
+
+	mailbox_map_own_list(map);
+	if (old->refcount == 1)
+		return old;
+
+	/* entries have the locations that there are: so the copies are for the
+	   old one */
+	mailbox = referral_mailbox_new(old->name);
+	mailbox->locations = old->locations;
+	old->locations = NULL;
+	for (location = mailbox->locations; location != NULL;
+	     location = location->next) {
+		location->mailbox = mailbox;
+		copy = referral_mailbox_add_location(old, location->server,
+			location->preference,
+			*location->remote_name == '\0' ? NULL :
+			location->remote_name);
+		if (copy->server != NULL)
+			copy->server->refcount++;
+	}
+	mailbox_map_remove(map, old);
+	mailbox_map_insert(map, mailbox);
+	return mailbox;
+}
+
+static void
+mailbox_map_add_location(struct referral_mailbox_map *map, const char *name,
+			 struct referral_mailbox_server *server,
+			 unsigned int preference, const char *remote_name)
+{
+	struct referral_mailbox *mailbox;
+	struct referral_mailbox_location *location;
+
 	mailbox = hash_table_lookup(map->names, name);
 	if (mailbox != NULL)
-		return mailbox;
-
-	mailbox = p_new(map->pool, struct referral_mailbox, 1);
-	mailbox->name = p_strdup(map->pool, name);
-	p_array_init(&mailbox->values, map->pool, 1);
-	hash_table_insert(map->names, mailbox->name, mailbox);
-	array_push_back(&map->mailboxes, &mailbox);
-	map->max_name_length = I_MAX(map->max_name_length, strlen(name));
-	return mailbox;
+		mailbox = mailbox_map_own(map, mailbox);
+	else {
+		mailbox = referral_mailbox_new(name);
+		mailbox_map_insert(map, mailbox);
+		map->max_name_length = I_MAX(map->max_name_length,
+					     strlen(name));
+	}
+	location = referral_mailbox_add_location(mailbox, server, preference,
+						 remote_name);
+	referral_map_own_part(&map->map, &location->part);
 }
 
 void referral_mailbox_map_add(struct referral_map *_map, const char *name,
@@ -50,22 +254,10 @@ void referral_mailbox_map_add(struct referral_map *_map, const char *name,
 {
 	struct referral_mailbox_map *map =
 		container_of(_map, struct referral_mailbox_map, map);
-	struct referral_mailbox *mailbox;
-	struct referral_ldap_value *copy;
-	const char *server;
 
-	mailbox = referral_mailbox_map_create(map, name);
-	copy = array_append_space(&mailbox->values);
-	*copy = *value;
-	copy->url.host = p_strdup(map->pool, value->url.host);
-	copy->url.mailbox = value->url.mailbox == NULL ? mailbox->name :
-		p_strdup(map->pool, value->url.mailbox);
-
-	server = referral_url_get_server(&copy->url);
-	if (hash_table_lookup(map->servers, server) == NULL) {
-		server = p_strdup(map->pool, server);
-		hash_table_insert(map->servers, server, server);
-	}
+	mailbox_map_add_location(map, name,
+				 mailbox_server_ref(map, &value->url),
+				 value->preference, value->url.mailbox);
 }
 
 void referral_mailbox_map_add_broken(struct referral_map *_map,
@@ -74,33 +266,12 @@ void referral_mailbox_map_add_broken(struct referral_map *_map,
 	struct referral_mailbox_map *map =
 		container_of(_map, struct referral_mailbox_map, map);
 
-	(void)referral_mailbox_map_create(map, name);
+	mailbox_map_add_location(map, name, NULL, 0, NULL);
 }
 
-bool referral_mailbox_map_has_server(const struct referral_map *_map,
-				     const char *server)
-{
-	const struct referral_mailbox_map *map =
-		container_of(_map, const struct referral_mailbox_map, map);
-
-	return hash_table_lookup(map->servers, server) != NULL;
-}
-
-/* Append the same inferior to each of the URLs. */
-static const char *value_append_inferior(const char *value, const char *rest)
-{
-	string_t *str = t_str_new(256);
-	const char *const *urls;
-
-	for (urls = t_strsplit(value, " "); *urls != NULL; urls++) {
-		if (str_len(str) > 0)
-			str_append_c(str, ' ');
-		str_append(str, *urls);
-		str_append_c(str, '/');
-		referral_url_append_mailbox(str, rest);
-	}
-	return str_c(str);
-}
+/*
+ * Readers
+ */
 
 int referral_mailbox_map_lookup(const struct referral_map *_map,
 				const char *name, const char **value_r)
@@ -126,35 +297,69 @@ int referral_mailbox_map_lookup(const struct referral_map *_map,
 		ancestor[len] = '\0';
 		rest = name + len + 1;
 	}
-	if (mailbox->value == NULL)
-		return -1;
-	*value_r = rest == NULL ? t_strdup(mailbox->value) :
-		value_append_inferior(mailbox->value, rest);
-	return 1;
+	*value_r = referral_mailbox_get_value(mailbox, rest);
+	return *value_r == NULL ? -1 : 1;
 }
 
-void referral_mailbox_map_get(const struct referral_map *_map,
-			      unsigned int idx, const char **name_r,
-			      const char **value_r)
+struct referral_mailbox_list *
+referral_mailbox_map_get_list(struct referral_map *_map)
 {
-	const struct referral_mailbox_map *map =
-		container_of(_map, const struct referral_mailbox_map, map);
-	struct referral_mailbox *mailbox =
-		array_idx_elem(&map->mailboxes, idx);
+	struct referral_mailbox_map *map =
+		container_of(_map, struct referral_mailbox_map, map);
+
+	i_assert(_map->finished);
+	map->list->refcount++;
+	/* it has the servers */
+	referral_map_ref(_map);
+	return map->list;
+}
+
+void referral_mailbox_list_unref(struct referral_mailbox_list **_list)
+{
+	struct referral_mailbox_list *list = *_list;
+	struct referral_map *map;
+
+	*_list = NULL;
+	if (list == NULL)
+		return;
+	map = &list->map->map;
+	mailbox_list_unref(list);
+	referral_map_unref(&map);
+}
+
+unsigned int
+referral_mailbox_list_count(const struct referral_mailbox_list *list)
+{
+	return array_count(&list->mailboxes);
+}
+
+void referral_mailbox_list_get(const struct referral_mailbox_list *list,
+			       unsigned int idx, const char **name_r,
+			       const char **value_r)
+{
+	const struct referral_mailbox *mailbox =
+		array_idx_elem(&list->mailboxes, idx);
 
 	*name_r = mailbox->name;
-	*value_r = mailbox->value;
+	*value_r = referral_mailbox_get_value(mailbox, NULL);
 }
+
+/*
+ * Map
+ */
 
 static void referral_mailbox_map_free(struct referral_map *_map)
 {
 	struct referral_mailbox_map *map =
 		container_of(_map, struct referral_mailbox_map, map);
 
+	/* each list of others has a reference to the map */
+	i_assert(map->list->refcount == 1);
+	mailbox_list_unref(map->list);
 	hash_table_destroy(&map->names);
 	hash_table_destroy(&map->servers);
-	array_free(&map->mailboxes);
-	pool_unref(&map->pool);
+	referral_map_free_entries(_map);
+	i_free(map);
 }
 
 static int
@@ -168,20 +373,8 @@ static void referral_mailbox_map_finish(struct referral_map *_map)
 {
 	struct referral_mailbox_map *map =
 		container_of(_map, struct referral_mailbox_map, map);
-	struct referral_mailbox *mailbox;
-	string_t *str;
 
-	array_sort(&map->mailboxes, referral_mailbox_cmp);
-	array_foreach_elem(&map->mailboxes, mailbox) {
-		if (array_count(&mailbox->values) == 0)
-			continue;
-		T_BEGIN {
-			str = t_str_new(128);
-			referral_ldap_values_sort(&mailbox->values);
-			referral_ldap_values_append(str, &mailbox->values);
-			mailbox->value = p_strdup(map->pool, str_c(str));
-		} T_END;
-	}
+	array_sort(&map->list->mailboxes, referral_mailbox_cmp);
 }
 
 static unsigned int
@@ -190,27 +383,65 @@ referral_mailbox_map_count(const struct referral_map *_map)
 	const struct referral_mailbox_map *map =
 		container_of(_map, const struct referral_mailbox_map, map);
 
-	return array_count(&map->mailboxes);
+	return array_count(&map->list->mailboxes);
+}
+
+static void
+referral_mailbox_map_remove_part(struct referral_map *_map,
+				 struct referral_map_part *part)
+{
+	struct referral_mailbox_map *map =
+		container_of(_map, struct referral_mailbox_map, map);
+	struct referral_mailbox_location *location =
+		container_of(part, struct referral_mailbox_location, part);
+	struct referral_mailbox *mailbox;
+	struct referral_mailbox_server *server = location->server;
+
+	mailbox = mailbox_map_own(map, location->mailbox);
+	referral_mailbox_remove_location(location);
+	if (server != NULL)
+		server->live_count--;
+	mailbox_server_unref(map, server);
+	if (mailbox->locations == NULL)
+		mailbox_map_remove(map, mailbox);
+}
+
+static void
+referral_mailbox_map_copy_part(const struct referral_map_part *part,
+			       struct referral_map *_dest)
+{
+	struct referral_mailbox_map *dest =
+		container_of(_dest, struct referral_mailbox_map, map);
+	const struct referral_mailbox_location *location =
+		container_of(part, const struct referral_mailbox_location,
+			     part);
+
+	T_BEGIN {
+		mailbox_map_add_location(dest, location->mailbox->name,
+			location->server == NULL ? NULL :
+			mailbox_server_ref(dest, &location->server->url),
+			location->preference,
+			*location->remote_name == '\0' ? NULL :
+			location->remote_name);
+	} T_END;
 }
 
 static const struct referral_map_vfuncs referral_mailbox_map_vfuncs = {
 	.free = referral_mailbox_map_free,
 	.finish = referral_mailbox_map_finish,
 	.count = referral_mailbox_map_count,
+	.remove_part = referral_mailbox_map_remove_part,
+	.copy_part = referral_mailbox_map_copy_part,
 };
 
 struct referral_map *referral_mailbox_map_init(void)
 {
 	struct referral_mailbox_map *map;
-	pool_t pool;
 
-	pool = pool_alloconly_create(MEMPOOL_GROWING"referral mailbox map",
-				     16*1024);
-	map = p_new(pool, struct referral_mailbox_map, 1);
+	map = i_new(struct referral_mailbox_map, 1);
 	referral_map_init(&map->map, &referral_mailbox_map_vfuncs);
-	map->pool = pool;
 	hash_table_create(&map->names, default_pool, 0, str_hash, strcmp);
 	hash_table_create(&map->servers, default_pool, 0, str_hash, strcmp);
-	i_array_init(&map->mailboxes, 128);
+	map->list = mailbox_list_new(map, 128);
 	return &map->map;
 }

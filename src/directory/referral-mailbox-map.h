@@ -29,10 +29,21 @@ int referral_mailbox_map_lookup(const struct referral_map *map,
 bool referral_mailbox_map_has_server(const struct referral_map *map,
 				     const char *server);
 
-/* The names in order, from 0 to referral_map_count()-1. The value is NULL if it
-   is broken. The strings are valid as long as the map. */
-void referral_mailbox_map_get(const struct referral_map *map,
-			      unsigned int idx, const char **name_r,
-			      const char **value_r);
+/* All mailboxes in the order of their names as they are now, whatever happens
+   to the map later. */
+struct referral_mailbox_list;
+
+struct referral_mailbox_list *
+referral_mailbox_map_get_list(struct referral_map *map);
+/* Does nothing if there is no list. */
+void referral_mailbox_list_unref(struct referral_mailbox_list **list);
+
+unsigned int
+referral_mailbox_list_count(const struct referral_mailbox_list *list);
+/* From 0 to count-1. The name is valid as long as the list. The value is
+   allocated from the data stack, NULL if it is broken. */
+void referral_mailbox_list_get(const struct referral_mailbox_list *list,
+			       unsigned int idx, const char **name_r,
+			       const char **value_r);
 
 #endif

@@ -25,8 +25,8 @@ void referral_server_map_add(struct referral_map *map,
 			     const ARRAY_TYPE(referral_ldap_value) *successors);
 
 /* Look up a server, spelled as referral_url_get_server() does. Returns 1 if it
-   is out of service, with value_r as in the dict contract, valid as long as the
-   map; 0 if it is in service; -1 if its state is unknown. */
+   is out of service, with value_r as in the dict contract, allocated from the
+   data stack; 0 if it is in service; -1 if its state is unknown. */
 int referral_server_map_lookup(const struct referral_map *map,
 			       const char *server, const char **value_r);
 

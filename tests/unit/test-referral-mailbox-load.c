@@ -18,15 +18,17 @@ test_loader_begin(struct unit_loader *test, const char *page_size,
 static const char *map_dump(struct referral_map *map)
 {
 	string_t *str = t_str_new(256);
+	struct referral_mailbox_list *list = referral_mailbox_map_get_list(map);
 	const char *name, *value;
 	unsigned int i;
 
-	for (i = 0; i < referral_map_count(map); i++) {
-		referral_mailbox_map_get(map, i, &name, &value);
+	for (i = 0; i < referral_mailbox_list_count(list); i++) {
+		referral_mailbox_list_get(list, i, &name, &value);
 		if (str_len(str) > 0)
 			str_append(str, "; ");
 		str_printfa(str, "%s=%s", name, value == NULL ? "-" : value);
 	}
+	referral_mailbox_list_unref(&list);
 	return str_c(str);
 }
 

@@ -184,17 +184,22 @@ static void test_referral_mailbox_map_get(void)
 		{ "top", "imap://imap1/top" },
 	};
 	struct referral_map *map;
+	struct referral_mailbox_list *list;
 	const char *name, *value;
 	unsigned int i;
 
 	test_begin("referral mailbox map: iterate");
 	map = map_create(test_map);
 	test_assert(referral_map_count(map) == N_ELEMENTS(tests));
+	list = referral_mailbox_map_get_list(map);
+	test_assert(referral_mailbox_list_count(list) == N_ELEMENTS(tests));
 	for (i = 0; i < N_ELEMENTS(tests); i++) {
-		referral_mailbox_map_get(map, i, &name, &value);
+		referral_mailbox_list_get(list, i, &name, &value);
 		test_assert_strcmp_idx(name, tests[i].name, i);
 		test_assert_strcmp_idx(value, tests[i].value, i);
 	}
+	referral_mailbox_list_unref(&list);
+	test_assert(list == NULL);
 	referral_map_unref(&map);
 	test_end();
 }
@@ -290,6 +295,7 @@ static void test_referral_mailbox_map_copies(void)
 static void test_referral_mailbox_map_many(void)
 {
 	struct referral_map *map = referral_mailbox_map_init();
+	struct referral_mailbox_list *list;
 	const char *name, *prev = "", *value;
 	unsigned int i;
 
@@ -300,14 +306,216 @@ static void test_referral_mailbox_map_many(void)
 	} T_END;
 	referral_map_finish(map);
 	test_assert(referral_map_count(map) == 10000);
-	for (i = 0; i < 10000; i++) {
-		referral_mailbox_map_get(map, i, &name, &value);
+	list = referral_mailbox_map_get_list(map);
+	for (i = 0; i < 10000; i++) T_BEGIN {
+		referral_mailbox_list_get(list, i, &name, &value);
 		test_assert_idx(strcmp(prev, name) < 0, i);
 		prev = name;
-	}
+	} T_END;
+	referral_mailbox_list_unref(&list);
 	test_assert(referral_mailbox_map_lookup(map, "Shared/9999/x",
 						&value) == 1);
 	test_assert_strcmp(value, "imap://imap2/Shared/9999/x");
+	referral_map_unref(&map);
+	test_end();
+}
+
+/* The UUIDs of entries */
+static const guid_128_t ids[4] = { { 0 }, { 1 }, { 2 }, { 3 } };
+
+/* What an entry says: as map_create() */
+static void
+map_set(struct referral_map *map, unsigned int id, const char *const *pairs)
+{
+	referral_map_entry_begin(map, ids[id]);
+	for (; *pairs != NULL; pairs += 2)
+		map_add(map, pairs[0], pairs[1]);
+	referral_map_entry_end(map);
+}
+#define SET(map, id, ...) \
+	map_set(map, id, (const char *const []){ __VA_ARGS__, NULL })
+
+/* "<name>=<value>; ..." with "-" for broken */
+static const char *list_dump(const struct referral_mailbox_list *list)
+{
+	string_t *str = t_str_new(256);
+	const char *name, *value;
+	unsigned int i;
+
+	for (i = 0; i < referral_mailbox_list_count(list); i++) {
+		referral_mailbox_list_get(list, i, &name, &value);
+		if (i > 0)
+			str_append(str, "; ");
+		str_printfa(str, "%s=%s", name, value == NULL ? "-" : value);
+	}
+	return str_c(str);
+}
+
+static const char *map_dump(struct referral_map *map)
+{
+	struct referral_mailbox_list *list = referral_mailbox_map_get_list(map);
+	const char *dump = list_dump(list);
+
+	test_assert(referral_map_count(map) ==
+		    referral_mailbox_list_count(list));
+	referral_mailbox_list_unref(&list);
+	return dump;
+}
+
+static void test_referral_mailbox_map_change(void)
+{
+	struct referral_map *map = referral_mailbox_map_init();
+	const char *value;
+
+	test_begin("referral mailbox map: changes");
+	SET(map, 1, "b", "h1", "a", "h1");
+	/* before it is finished, too */
+	SET(map, 2, "c", "h2");
+	SET(map, 2, "a", "h2 10");
+	SET(map, 3, "x", "h3");
+	referral_map_remove_entry(map, ids[3]);
+	referral_map_finish(map);
+	test_assert_strcmp(map_dump(map), "a=imap://h1/a imap://h2/a; "
+			   "b=imap://h1/b");
+
+	/* names come and go in order */
+	SET(map, 3, "aa", "h3", "b/c", "imap://h3/d", "z", "");
+	test_assert_strcmp(map_dump(map), "a=imap://h1/a imap://h2/a; "
+		"aa=imap://h3/aa; b=imap://h1/b; b/c=imap://h3/d; z=-");
+	test_assert(referral_mailbox_map_lookup(map, "b/c/x", &value) == 1);
+	test_assert_strcmp(value, "imap://h3/d/x");
+	test_assert(referral_mailbox_map_has_server(map, "h3:143"));
+	SET(map, 3, "z", "h2");
+	test_assert(!referral_mailbox_map_has_server(map, "h3:143"));
+	test_assert_strcmp(map_dump(map), "a=imap://h1/a imap://h2/a; "
+			   "b=imap://h1/b; z=imap://h2/z");
+	test_assert(referral_mailbox_map_lookup(map, "b/c/x", &value) == 1);
+	test_assert_strcmp(value, "imap://h1/b/c/x");
+
+	/* what another entry says remains, broken ones too */
+	SET(map, 1, "a", "");
+	test_assert_strcmp(map_dump(map), "a=imap://h2/a; z=imap://h2/z");
+	referral_map_remove_entry(map, ids[2]);
+	test_assert_strcmp(map_dump(map), "a=-; z=imap://h2/z");
+	test_assert(referral_mailbox_map_lookup(map, "a", &value) == -1);
+	referral_map_remove_entry(map, ids[2]);
+	referral_map_remove_entry(map, ids[1]);
+	referral_map_remove_entry(map, ids[3]);
+	test_assert_strcmp(map_dump(map), "");
+	test_assert(!referral_mailbox_map_has_server(map, "h2:143"));
+	referral_map_unref(&map);
+	test_end();
+}
+
+/* The same place named twice, by one entry or several, is said once. */
+static void test_referral_mailbox_map_twice(void)
+{
+	struct referral_map *map = referral_mailbox_map_init();
+	const char *value;
+	unsigned int i;
+
+	test_begin("referral mailbox map: the same place twice");
+	SET(map, 1, "a", "h1 20", "a", "imap://h1/a 5", "a", "h2 10");
+	SET(map, 2, "a", "h1 7", "a", "imap://h1/A 6");
+	referral_map_finish(map);
+	test_assert_strcmp(map_dump(map),
+			   "a=imap://h1/a imap://h1/A imap://h2/a");
+	referral_map_remove_entry(map, ids[1]);
+	test_assert_strcmp(map_dump(map), "a=imap://h1/A imap://h1/a");
+	/* the best ones of a great many */
+	referral_map_entry_begin(map, ids[1]);
+	for (i = 0; i < 1000; i++) T_BEGIN {
+		map_add(map, "a", t_strdup_printf("n%u %u", i,
+						  (i * 7919 + 500) % 1000));
+	} T_END;
+	referral_map_entry_end(map);
+	test_assert(referral_mailbox_map_lookup(map, "a", &value) == 1);
+	test_assert(str_array_length(t_strsplit(value, " ")) ==
+		    REFERRAL_MAX_URLS);
+	test_assert(strncmp(value, "imap://n500/a ", 14) == 0);
+	referral_map_unref(&map);
+	test_end();
+}
+
+static void test_referral_mailbox_map_lists(void)
+{
+	struct referral_map *map = referral_mailbox_map_init();
+	struct referral_mailbox_list *list, *list2, *list3;
+	const char *before, *between;
+
+	test_begin("referral mailbox map: lists do not change");
+	SET(map, 1, "a", "h1", "c", "h1");
+	SET(map, 2, "a", "imap://h2/other 5", "b", "h2");
+	referral_map_finish(map);
+	list = referral_mailbox_map_get_list(map);
+	before = list_dump(list);
+	test_assert_strcmp(before, "a=imap://h1/a imap://h2/other; "
+			   "b=imap://h2/b; c=imap://h1/c");
+
+	/* a mailbox that is changed, one that comes, one that goes */
+	SET(map, 2, "a", "h3", "d", "h3");
+	between = map_dump(map);
+	test_assert_strcmp(between, "a=imap://h1/a imap://h3/a; "
+			   "c=imap://h1/c; d=imap://h3/d");
+	test_assert_strcmp(list_dump(list), before);
+	/* only what is there now counts */
+	test_assert(!referral_mailbox_map_has_server(map, "h2:143"));
+	test_assert(referral_mailbox_map_has_server(map, "h3:143"));
+
+	list2 = referral_mailbox_map_get_list(map);
+	list3 = referral_mailbox_map_get_list(map);
+	referral_map_remove_entry(map, ids[1]);
+	SET(map, 2, "a", "h4");
+	test_assert_strcmp(map_dump(map), "a=imap://h4/a");
+	test_assert_strcmp(list_dump(list), before);
+	test_assert_strcmp(list_dump(list2), between);
+	referral_mailbox_list_unref(&list);
+	/* they outlive the map */
+	referral_map_unref(&map);
+	test_assert_strcmp(list_dump(list2), between);
+	referral_mailbox_list_unref(&list2);
+	test_assert_strcmp(list_dump(list3), between);
+	referral_mailbox_list_unref(&list3);
+	referral_mailbox_list_unref(&list3);
+	test_end();
+}
+
+static void test_referral_mailbox_map_apply(void)
+{
+	struct referral_map *map = referral_mailbox_map_init();
+	struct referral_map *changes;
+
+	test_begin("referral mailbox map: changes at once");
+	SET(map, 0, "a", "h0");
+	SET(map, 1, "b", "h1");
+	SET(map, 2, "c", "h2");
+	referral_map_finish(map);
+
+	/* only what is said to be gone */
+	changes = referral_mailbox_map_init();
+	referral_map_unmark(map);
+	referral_map_mark_entry(map, ids[1], REFERRAL_MAP_MARK_GONE);
+	referral_map_mark_entry(map, ids[3], REFERRAL_MAP_MARK_GONE);
+	SET(changes, 2, "c", "imap://h5/e 3", "d", "");
+	test_assert_strcmp(map_dump(map), "a=imap://h0/a; b=imap://h1/b; "
+			   "c=imap://h2/c");
+	referral_map_apply(map, FALSE, changes);
+	referral_map_unref(&changes);
+	test_assert_strcmp(map_dump(map), "a=imap://h0/a; c=imap://h5/e; d=-");
+
+	/* all but what is said to be there */
+	changes = referral_mailbox_map_init();
+	referral_map_unmark(map);
+	referral_map_mark_entry(map, ids[0], REFERRAL_MAP_MARK_PRESENT);
+	SET(changes, 3, "f", "h3");
+	referral_map_apply(map, TRUE, changes);
+	referral_map_unref(&changes);
+	test_assert_strcmp(map_dump(map), "a=imap://h0/a; f=imap://h3/f");
+
+	/* and it can be changed from then on */
+	referral_map_remove_entry(map, ids[3]);
+	SET(map, 0, "g", "h0");
+	test_assert_strcmp(map_dump(map), "g=imap://h0/g");
 	referral_map_unref(&map);
 	test_end();
 }
@@ -322,6 +530,10 @@ int main(void)
 		test_referral_mailbox_map_empty,
 		test_referral_mailbox_map_copies,
 		test_referral_mailbox_map_many,
+		test_referral_mailbox_map_change,
+		test_referral_mailbox_map_twice,
+		test_referral_mailbox_map_lists,
+		test_referral_mailbox_map_apply,
 		NULL
 	};
 	return unit_run(test_functions);

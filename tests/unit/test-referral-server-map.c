@@ -172,11 +172,60 @@ static void test_referral_server_map_count(void)
 	test_end();
 }
 
+/* Entry by entry */
+static void test_referral_server_map_change(void)
+{
+	static const guid_128_t ids[] = { { 1 }, { 2 } };
+	static const struct test_server
+		a_drain = { "a", DRAIN, "b 2,c 1" },
+		a_down = { "a", DOWN, "b,d" },
+		b_down = { "b", DOWN, "" };
+	struct referral_map *map = referral_server_map_init(), *changes;
+	const char *value;
+
+	test_begin("referral server map: changes");
+	referral_map_entry_begin(map, ids[0]);
+	map_add(map, &a_drain);
+	map_add(map, &b_down);
+	referral_map_entry_end(map);
+	referral_map_entry_begin(map, ids[1]);
+	map_add(map, &a_down);
+	referral_map_entry_end(map);
+	referral_map_finish(map);
+	test_assert(referral_map_count(map) == 2);
+	test_assert(referral_server_map_lookup(map, "a:1", &value) == 1);
+	test_assert_strcmp(value, "down imap://b/ imap://d/");
+
+	referral_map_remove_entry(map, ids[1]);
+	test_assert(referral_server_map_lookup(map, "a:1", &value) == 1);
+	test_assert_strcmp(value, "drain imap://c/ imap://b/");
+	referral_map_entry_begin(map, ids[0]);
+	map_add(map, &b_down);
+	referral_map_entry_end(map);
+	test_assert(referral_map_count(map) == 1);
+	test_assert(referral_server_map_lookup(map, "a:1", &value) == 0);
+	test_assert(referral_server_map_lookup(map, "b:1", &value) == 1);
+
+	changes = referral_server_map_init();
+	referral_map_entry_begin(changes, ids[1]);
+	map_add(changes, &a_drain);
+	referral_map_entry_end(changes);
+	referral_map_unmark(map);
+	referral_map_apply(map, TRUE, changes);
+	referral_map_unref(&changes);
+	test_assert(referral_server_map_lookup(map, "b:1", &value) == 0);
+	test_assert(referral_server_map_lookup(map, "a:1", &value) == 1);
+	test_assert_strcmp(value, "drain imap://c/ imap://b/");
+	referral_map_unref(&map);
+	test_end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
 		test_referral_server_map_lookup,
 		test_referral_server_map_count,
+		test_referral_server_map_change,
 		NULL
 	};
 	return unit_run(test_functions);
