@@ -23,6 +23,10 @@ static const char *key_create(enum referral_key_type type, const char *name)
 		fuzz_check(strcmp(referral_url_get_server(&url), name) == 0);
 		return type == REFERRAL_KEY_TYPE_SHARES ?
 			referral_key_shares(&url) : referral_key_server(&url);
+	case REFERRAL_KEY_TYPE_STATUS:
+		return REFERRAL_KEY_STATUS;
+	case REFERRAL_KEY_TYPE_FLUSH:
+		return REFERRAL_KEY_FLUSH;
 	}
 	i_unreached();
 }

@@ -16,6 +16,7 @@ check_PROGRAMS = \
 	tests/unit/test-referral-answer \
 	tests/unit/test-referral-directory \
 	tests/unit/test-referral-followers \
+	tests/unit/test-referral-home \
 	tests/unit/test-referral-home-cache \
 	tests/unit/test-referral-iterate \
 	tests/unit/test-referral-key \
@@ -37,6 +38,7 @@ check_PROGRAMS = \
 	tests/unit/test-referral-server-map \
 	tests/unit/test-referral-setting \
 	tests/unit/test-referral-stale \
+	tests/unit/test-referral-status \
 	tests/unit/test-referral-url \
 	tests/unit/test-referral-value-log
 if DOVECOT_2_3
@@ -109,6 +111,8 @@ tests_unit_test_referral_compat_ldap_settings_CPPFLAGS = \
 tests_unit_test_referral_compat_ldap_settings_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_directory_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_directory_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_home_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_home_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_home_cache_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_home_cache_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_ldap_connection_CPPFLAGS = $(unit_directory_cppflags)
@@ -135,5 +139,7 @@ tests_unit_test_referral_server_map_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_server_map_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_stale_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_stale_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_status_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_status_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_value_log_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_value_log_LDADD = $(unit_directory_ldadd)

@@ -156,6 +156,48 @@ static void test_referral_key_servers(void)
 	test_end();
 }
 
+/* Keys that are about whoever answers. */
+static void test_referral_key_words(void)
+{
+	static const struct {
+		const char *key;
+		enum referral_key_type type;
+	} tests[] = {
+		{ "shared/imap-referral/status", REFERRAL_KEY_TYPE_STATUS },
+		{ "shared/imap-referral/flush", REFERRAL_KEY_TYPE_FLUSH },
+	};
+	static const char *const bad_keys[] = {
+		"shared/imap-referral/", "shared/imap-referral/status/",
+		"shared/imap-referral/flush/bob",
+		"shared/imap-referral/Flush", "shared/imap-referral/flus",
+		"shared/imap-referral/statuses", "flush",
+		"priv/imap-referral/flush",
+	};
+	enum referral_key_type type;
+	const char *name;
+	unsigned int i;
+
+	test_begin("referral key: status and flush");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_idx(referral_key_parse(tests[i].key, &type, &name),
+				i);
+		test_assert_idx(type == tests[i].type, i);
+		test_assert_strcmp_idx(name, "", i);
+	}
+	for (i = 0; i < N_ELEMENTS(bad_keys); i++) {
+		test_assert_idx(!referral_key_parse(bad_keys[i], &type, &name),
+				i);
+	}
+	/* users and mailboxes may have these names */
+	test_assert(referral_key_parse(referral_key_home("flush"), &type,
+				       &name));
+	test_assert(type == REFERRAL_KEY_TYPE_HOME);
+	test_assert(referral_key_parse(referral_key_mailbox("flush"), &type,
+				       &name));
+	test_assert(type == REFERRAL_KEY_TYPE_MAILBOX);
+	test_end();
+}
+
 static const char *long_name(unsigned int length)
 {
 	string_t *str = t_str_new(length + 1);
@@ -274,6 +316,7 @@ int main(void)
 		test_referral_key_home,
 		test_referral_key_mailbox,
 		test_referral_key_servers,
+		test_referral_key_words,
 		test_referral_key_long,
 		test_referral_key_parse_bad,
 		test_referral_key_all_bytes,
