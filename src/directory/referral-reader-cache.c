@@ -1,0 +1,407 @@
+/* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
+
+#include "lib.h"
+#include "ioloop.h"
+#include "hash.h"
+#include "llist.h"
+#include "str-sanitize.h"
+#include "time-util.h"
+#include "referral-entry-values.h"
+#include "referral-ldap-connection.h"
+#include "referral-ldap-settings.h"
+#include "referral-ldap-template.h"
+#include "referral-reader.h"
+#include "referral-reader-cache.h"
+
+/* Servers do not give more without being told to, usually. */
+#define READER_MAX_GROUPS 10000
+
+struct cached_reader {
+	/* The most recently used one is the head. */
+	struct cached_reader *prev, *next;
+	struct timeval expires;
+	struct referral_reader *reader;
+};
+
+/* Somebody who waits for searches. */
+struct reader_waiter {
+	struct reader_waiter *prev, *next;
+	referral_reader_callback_t *callback;
+	void *context;
+};
+
+struct reader_search {
+	struct reader_search *prev, *next;
+	struct referral_reader_cache *cache;
+	struct referral_reader *reader;
+	/* For both searches */
+	struct timeout *to;
+	/* In the order in which they came. */
+	struct reader_waiter *waiters_head, *waiters_tail;
+	/* Nobody else may wait for it, and its answer is not cached. */
+	bool outdated;
+};
+
+struct referral_reader_cache {
+	struct referral_ldap_connection *conn;
+	const struct referral_ldap_settings *set;
+
+	HASH_TABLE(const char *, struct cached_reader *) readers;
+	struct cached_reader *head, *tail;
+
+	/* All that are in flight. */
+	struct reader_search *searches;
+	/* Those of them that are not outdated, by user. */
+	HASH_TABLE(const char *, struct reader_search *) searches_by_user;
+};
+
+/*
+ * Cache
+ */
+
+static void
+cached_reader_free(struct referral_reader_cache *cache,
+		   struct cached_reader *cached)
+{
+	hash_table_remove(cache->readers,
+			  referral_reader_get_user(cached->reader));
+	DLLIST2_REMOVE(&cache->head, &cache->tail, cached);
+	referral_reader_unref(&cached->reader);
+	i_free(cached);
+}
+
+static struct referral_reader *
+reader_cache_lookup(struct referral_reader_cache *cache, const char *user)
+{
+	struct cached_reader *cached;
+
+	cached = hash_table_lookup(cache->readers, user);
+	if (cached == NULL)
+		return NULL;
+	if (timeval_cmp(&cached->expires, &ioloop_timeval) <= 0) {
+		cached_reader_free(cache, cached);
+		return NULL;
+	}
+	DLLIST2_REMOVE(&cache->head, &cache->tail, cached);
+	DLLIST2_PREPEND(&cache->head, &cache->tail, cached);
+	return cached->reader;
+}
+
+static void
+reader_cache_add(struct referral_reader_cache *cache,
+		 struct referral_reader *reader)
+{
+	const struct referral_ldap_settings *set = cache->set;
+	const char *user = referral_reader_get_user(reader);
+	struct cached_reader *cached;
+
+	cached = hash_table_lookup(cache->readers, user);
+	if (cached != NULL)
+		cached_reader_free(cache, cached);
+	if (set->home_cache_size == 0 || set->home_ttl_msecs == 0)
+		return;
+	if (hash_table_count(cache->readers) >= set->home_cache_size)
+		cached_reader_free(cache, cache->tail);
+
+	cached = i_new(struct cached_reader, 1);
+	cached->reader = reader;
+	referral_reader_ref(reader);
+	cached->expires = ioloop_timeval;
+	timeval_add_msecs(&cached->expires, set->home_ttl_msecs);
+	hash_table_insert(cache->readers, user, cached);
+	DLLIST2_PREPEND(&cache->head, &cache->tail, cached);
+}
+
+/*
+ * Searches
+ */
+
+/* Nobody joins it any more. */
+static void reader_search_detach(struct reader_search *search)
+{
+	if (search->outdated)
+		return;
+	search->outdated = TRUE;
+	hash_table_remove(search->cache->searches_by_user,
+			  referral_reader_get_user(search->reader));
+}
+
+static void
+reader_search_answer(struct reader_search *search, const char *error)
+{
+	struct reader_waiter *waiter;
+
+	timeout_remove(&search->to);
+	while ((waiter = search->waiters_head) != NULL) {
+		DLLIST2_REMOVE(&search->waiters_head, &search->waiters_tail,
+			       waiter);
+		T_BEGIN {
+			waiter->callback(error == NULL ? search->reader : NULL,
+					 error, waiter->context);
+		} T_END;
+		i_free(waiter);
+	}
+}
+
+static void
+reader_search_finish(struct reader_search *search, const char *error)
+{
+	if (error == NULL) {
+		referral_reader_set_known(search->reader);
+		if (!search->outdated)
+			reader_cache_add(search->cache, search->reader);
+	}
+	/* callbacks may ask for the same user again */
+	reader_search_detach(search);
+	reader_search_answer(search, error);
+	DLLIST_REMOVE(&search->cache->searches, search);
+	referral_reader_unref(&search->reader);
+	i_free(search);
+}
+
+static void reader_search_timeout(struct reader_search *search)
+{
+	reader_search_detach(search);
+	/* the connection still has it, and finishes it later */
+	reader_search_answer(search,
+		"The groups of the user could not be found out in time");
+}
+
+/* Returns 1 if there are entries to look at, 0 if there are none, -1 if the
+   search has failed. */
+static int
+reader_result_check(const struct referral_ldap_result *result,
+		    const char *base_template, const char **error_r)
+{
+	if (result->error == NULL)
+		return 1;
+	if (referral_ldap_base_is_missing(base_template, result))
+		return 0;
+	*error_r = result->error;
+	return -1;
+}
+
+static int
+reader_groups_parse(struct reader_search *search,
+		    struct referral_ldap_result *result, const char **error_r)
+{
+	struct referral_ldap_entry entry;
+	bool more, ok = TRUE;
+	int ret;
+
+	ret = reader_result_check(result, search->cache->set->reader_group_base,
+				  error_r);
+	if (ret <= 0)
+		return ret;
+	if (result->truncated) {
+		*error_r = t_strdup_printf("referral_ldap_reader_group_filter "
+			"finds more than %u groups for one user",
+			READER_MAX_GROUPS);
+		return -1;
+	}
+	do T_BEGIN {
+		more = referral_ldap_result_next(result, &entry);
+		if (more)
+			ok = referral_reader_add_dn(search->reader, entry.dn);
+	} T_END; while (more && ok);
+	if (!ok) {
+		*error_r = "The directory has a group without a valid DN";
+		return -1;
+	}
+	return 1;
+}
+
+static void
+reader_groups_callback(struct referral_ldap_result *result,
+		       struct reader_search *search)
+{
+	const char *error = NULL;
+
+	(void)reader_groups_parse(search, result, &error);
+	reader_search_finish(search, error);
+}
+
+/* No attributes */
+static const char *const no_attributes[] = { LDAP_NO_ATTRS, NULL };
+
+static void
+reader_groups_search(struct reader_search *search, const char *user_dn)
+{
+	const struct referral_ldap_settings *set = search->cache->set;
+	const struct referral_ldap_variables variables = {
+		.user = referral_reader_get_user(search->reader),
+		.user_dn = user_dn,
+	};
+	const struct referral_ldap_search ldap_search = {
+		.base = referral_ldap_dn_expand(set->reader_group_base,
+						&variables),
+		.scope = LDAP_SCOPE_SUBTREE,
+		.filter = referral_ldap_filter_expand(set->reader_group_filter,
+						      &variables),
+		.attributes = no_attributes,
+		.size_limit = READER_MAX_GROUPS,
+	};
+
+	if (ldap_search.base == NULL) {
+		/* there can be none below it */
+		reader_search_finish(search, NULL);
+		return;
+	}
+	referral_ldap_connection_search(search->cache->conn, &ldap_search,
+					reader_groups_callback, search);
+}
+
+static int
+reader_entry_parse(struct reader_search *search,
+		   struct referral_ldap_result *result, const char **dn_r,
+		   const char **error_r)
+{
+	struct referral_ldap_entry entry, entry2;
+	int ret;
+
+	ret = reader_result_check(result, search->cache->set->home_base,
+				  error_r);
+	if (ret <= 0 || !referral_ldap_result_next(result, &entry))
+		return I_MIN(ret, 0);
+	if (referral_ldap_result_next(result, &entry2)) {
+		*error_r = t_strdup_printf(
+			"referral_ldap_home_filter finds several entries for "
+			"one user, at least %s and %s",
+			str_sanitize(entry.dn, 256),
+			str_sanitize(entry2.dn, 256));
+		return -1;
+	}
+	if (!referral_reader_add_dn(search->reader, entry.dn)) {
+		*error_r = "The user's entry has no valid DN";
+		return -1;
+	}
+	*dn_r = t_strdup(entry.dn);
+	return 1;
+}
+
+static void
+reader_entry_callback(struct referral_ldap_result *result,
+		      struct reader_search *search)
+{
+	const char *dn, *error;
+	int ret;
+
+	ret = reader_entry_parse(search, result, &dn, &error);
+	if (ret < 0)
+		reader_search_finish(search, error);
+	else if (ret == 0) {
+		/* There is nothing that a group could have as a member. (Not
+		   an empty DN: groups that must have members have that.) */
+		reader_search_finish(search, NULL);
+	} else if (search->waiters_head == NULL && search->outdated) {
+		/* it was too late already */
+		reader_search_finish(search, NULL);
+	} else
+		reader_groups_search(search, dn);
+}
+
+static void reader_search_start(struct reader_search *search)
+{
+	const struct referral_ldap_settings *set = search->cache->set;
+	const struct referral_ldap_variables variables = {
+		.user = referral_reader_get_user(search->reader)
+	};
+	const struct referral_ldap_search ldap_search = {
+		.base = referral_ldap_dn_expand(set->home_base, &variables),
+		.scope = set->home_scope,
+		.filter = referral_ldap_filter_expand(set->home_filter,
+						      &variables),
+		.attributes = no_attributes,
+		/* the second one is one too many */
+		.size_limit = 2,
+	};
+
+	if (ldap_search.base == NULL) {
+		/* the user can have no entry */
+		reader_search_finish(search, NULL);
+		return;
+	}
+	search->to = timeout_add(set->timeout_msecs, reader_search_timeout,
+				 search);
+	/* it may be finished, and so freed, when that returns */
+	referral_ldap_connection_search(search->cache->conn, &ldap_search,
+					reader_entry_callback, search);
+}
+
+#undef referral_reader_cache_get
+void referral_reader_cache_get(struct referral_reader_cache *cache,
+			       const char *user,
+			       referral_reader_callback_t *callback,
+			       void *context)
+{
+	struct referral_reader *reader;
+	struct reader_search *search;
+	struct reader_waiter *waiter;
+	bool new_search;
+
+	reader = *user == '\0' ? referral_reader_init(user) :
+		reader_cache_lookup(cache, user);
+	if (reader != NULL) {
+		/* the callback may flush the cache */
+		if (*user != '\0')
+			referral_reader_ref(reader);
+		callback(reader, NULL, context);
+		referral_reader_unref(&reader);
+		return;
+	}
+
+	search = hash_table_lookup(cache->searches_by_user, user);
+	new_search = search == NULL;
+	if (new_search) {
+		search = i_new(struct reader_search, 1);
+		search->cache = cache;
+		search->reader = referral_reader_init(user);
+		DLLIST_PREPEND(&cache->searches, search);
+		hash_table_insert(cache->searches_by_user,
+				  referral_reader_get_user(search->reader),
+				  search);
+	}
+	waiter = i_new(struct reader_waiter, 1);
+	waiter->callback = callback;
+	waiter->context = context;
+	DLLIST2_APPEND(&search->waiters_head, &search->waiters_tail, waiter);
+	if (new_search)
+		reader_search_start(search);
+}
+
+void referral_reader_cache_flush(struct referral_reader_cache *cache)
+{
+	struct reader_search *search;
+
+	for (search = cache->searches; search != NULL; search = search->next)
+		reader_search_detach(search);
+	while (cache->head != NULL)
+		cached_reader_free(cache, cache->head);
+}
+
+struct referral_reader_cache *
+referral_reader_cache_init(struct referral_ldap_connection *conn,
+			   const struct referral_ldap_settings *set)
+{
+	struct referral_reader_cache *cache;
+
+	cache = i_new(struct referral_reader_cache, 1);
+	cache->conn = conn;
+	cache->set = set;
+	hash_table_create(&cache->readers, default_pool, 0, str_hash, strcmp);
+	hash_table_create(&cache->searches_by_user, default_pool, 0,
+			  str_hash, strcmp);
+	return cache;
+}
+
+void referral_reader_cache_deinit(struct referral_reader_cache **_cache)
+{
+	struct referral_reader_cache *cache = *_cache;
+
+	*_cache = NULL;
+	i_assert(cache->searches == NULL);
+	referral_reader_cache_flush(cache);
+	hash_table_destroy(&cache->readers);
+	hash_table_destroy(&cache->searches_by_user);
+	i_free(cache);
+}
