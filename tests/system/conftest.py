@@ -348,6 +348,19 @@ class Dicts:
         assert "Fatal: " in done
         return done
 
+    def expect_complaint(self, log: Log, line: str, expectation: str) -> None:
+        """A line that is refused, with file, line and what is expected."""
+        asked, path = self.take()
+        name = line.split()[0]
+        lines = [old for old in path.read_text().splitlines()
+                 if not re.match(rf"{name}\b", old)]
+        # Not the last line: a message about the end of the file would not do.
+        path.write_text("\n".join([*lines, line, "# end"]) + "\n")
+        message = self.complaint(asked, path, log)
+        place = re.search(dovecot.place_of_setting(path, len(lines) + 1, name),
+                          message)
+        assert place and re.search(expectation, message[place.end():])
+
     def remove(self) -> None:
         for path in self._paths:
             path.unlink(missing_ok=True)

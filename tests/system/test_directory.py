@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 import urllib.parse
@@ -657,16 +656,7 @@ WRONG = {
 @pytest.mark.parametrize("line, expectation", WRONG.values(), ids=WRONG)
 def test_wrong_settings_line(dicts: Dicts, log, line: str,
                              expectation: str) -> None:
-    asked, path = dicts.take()
-    name = line.split()[0]
-    lines = [old for old in path.read_text().splitlines()
-             if not re.match(rf"{name}\b", old)]
-    # Not the last line: a message about the end of the file would not do.
-    path.write_text("\n".join([*lines, line, "# end"]) + "\n")
-    number = len(lines) + 1
-    message = dicts.complaint(asked, path, log)
-    place = re.search(dovecot.place_of_setting(path, number, name), message)
-    assert place and re.search(expectation, message[place.end():])
+    dicts.expect_complaint(log, line, expectation)
 
 
 @pytest.mark.parametrize("value", [None, ""], ids=["missing", "empty"])
