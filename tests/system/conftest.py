@@ -102,7 +102,7 @@ class Directory:
 
     def __init__(self, env: dict[str, str]) -> None:
         self._env = env
-        self._base = env["LDAP_BASE"]
+        self.base = env["LDAP_BASE"]
         self.connect()
         self._undo: list[Callable[[], object]] = []
         self._added: set[str] = set()
@@ -118,15 +118,15 @@ class Directory:
 
     def person(self, uid: str) -> str:
         return (f"uid={ldap3.utils.dn.escape_rdn(uid)},"
-                f"ou=people,{self._base}")
+                f"ou=people,{self.base}")
 
     def mailbox(self, name: str) -> str:
         return (f"cn={ldap3.utils.dn.escape_rdn(name)},"
-                f"ou=mailboxes,{self._base}")
+                f"ou=mailboxes,{self.base}")
 
     def find(self, filter_text: str) -> str:
         """DN of the one entry that matches."""
-        self._connection.search(self._base, filter_text)
+        self._connection.search(self.base, filter_text)
         entry, = self._connection.entries
         return entry.entry_dn
 
@@ -185,7 +185,7 @@ class Directory:
         self.set(dn, objectClass=classes, mailHost=host)
 
     def server(self, name: str) -> str:
-        return f"cn={name},ou=servers,{self._base}"
+        return f"cn={name},ou=servers,{self.base}"
 
     def set_server_state(self, number: int, state: str,
                          successor: str | list[str] | None = None) -> None:

@@ -313,6 +313,21 @@ class Dict:
     def mailbox(self, name: str | bytes) -> str | None:
         return self.get("mailbox", name)
 
+    def word(self, key: str) -> str:
+        """The value of a key that is not about the directory: status or
+        flush."""
+        value = Lookup(self._sandbox.doveadm_dict(
+            "get", f"shared/imap-referral/{key}", **self._dict)).result()
+        assert value
+        return value
+
+    def status(self) -> dict[str, str]:
+        words = [word.split("=", 1) for word in self.word("status").split()]
+        return {name: value for name, value in words}
+
+    def flush(self) -> str:
+        return self.word("flush")
+
     def fails(self, kind: str, name: str | bytes) -> str | None:
         """The message if a lookup fails, else None."""
         try:
