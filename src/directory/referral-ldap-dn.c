@@ -50,7 +50,7 @@ static const char *dn_template_error(const char *template, string_t *example)
 					"after a = in a DN";
 			}
 			has_variable = has_variable || name != NULL;
-			str_append_c(example, 'x');
+			str_append_c(example, name == NULL ? '%' : 'x');
 			first = first != '\0' ? first : 'x';
 		} else if (*p == '\\') {
 			/* Two hexadecimal digits, or the character itself; a
@@ -188,6 +188,7 @@ bool referral_ldap_dn_find_value(const char *dn, const char *attribute,
 			if (strcasecmp(t_strndup(ava->la_attr.bv_val,
 						 ava->la_attr.bv_len),
 				       attribute) == 0 &&
+			    ava->la_value.bv_len > 0 &&
 			    memchr(ava->la_value.bv_val, '\0',
 				   ava->la_value.bv_len) == NULL) {
 				found = t_strndup(ava->la_value.bv_val,

@@ -98,15 +98,72 @@ static bool filter_skip(const char **p, unsigned int depth)
 	return TRUE;
 }
 
+/* Let libldap look at the details: it encodes a filter before it connects, and
+   this server fails at once. */
+static bool filter_is_valid_for_libldap(const char *filter)
+{
+	LDAP *ld;
+	int ret, msgid;
+
+	if (ldap_initialize(&ld, "ldapi://%2Fnonexistent%2F") != LDAP_SUCCESS)
+		i_fatal_status(FATAL_OUTOFMEM, "ldap_initialize() failed");
+	ret = ldap_search_ext(ld, "", LDAP_SCOPE_BASE, filter, NULL, 0, NULL,
+			      NULL, NULL, 0, &msgid);
+	(void)ldap_unbind_ext(ld, NULL, NULL);
+	return ret != LDAP_FILTER_ERROR;
+}
+
 static bool filter_is_valid(const char *filter)
 {
-	return filter_skip(&filter, 0) && *filter == '\0';
+	const char *p = filter;
+
+	return filter_skip(&p, 0) && *p == '\0' &&
+		filter_is_valid_for_libldap(filter);
+}
+
+/* What is between the * of a value, from its beginning to its end. */
+struct filter_value {
+	bool has_star;
+	/* In this part is something that is never empty, or a variable that may
+	   be. */
+	bool has_text, has_maybe_empty;
+	/* A part may be empty altogether. */
+	bool has_empty_part;
+};
+
+static void filter_value_end_part(struct filter_value *value)
+{
+	if (value->has_maybe_empty && !value->has_text)
+		value->has_empty_part = TRUE;
+	value->has_maybe_empty = value->has_text = FALSE;
+}
+
+static void filter_value_add_variable(struct filter_value *value,
+				      const char *name)
+{
+	/* "joe" has no domain, "@example.org" no user name before it */
+	if (name != NULL && (strcmp(name, "username") == 0 ||
+			     strcmp(name, "domain") == 0))
+		value->has_maybe_empty = TRUE;
+	else
+		value->has_text = TRUE;
+}
+
+static void filter_value_add(struct filter_value *value, char c)
+{
+	if (c != '*')
+		value->has_text = TRUE;
+	else {
+		filter_value_end_part(value);
+		value->has_star = TRUE;
+	}
 }
 
 const char *referral_ldap_filter_template_error(const char *template)
 {
 	string_t *example = t_str_new(128);
 	const char *p, *name;
+	struct filter_value value;
 	bool in_value = FALSE;
 
 	if (!parentheses_match(template)) {
@@ -121,7 +178,9 @@ const char *referral_ldap_filter_template_error(const char *template)
 				return "variables only in values, "
 					"after a = in an LDAP filter";
 			}
-			str_append_c(example, 'x');
+			str_append_c(example, name == NULL ? '%' : 'x');
+			if (in_value)
+				filter_value_add_variable(&value, name);
 			continue;
 		}
 		if (*p == '\\' && (!i_isxdigit(p[1]) || !i_isxdigit(p[2]))) {
@@ -129,10 +188,22 @@ const char *referral_ldap_filter_template_error(const char *template)
 			return "two hexadecimal digits after each \\ "
 				"in an LDAP filter";
 		}
+		if (*p == ')' && in_value) {
+			filter_value_end_part(&value);
+			if (value.has_star && value.has_empty_part) {
+				return "something beside %{username} or "
+					"%{domain} where they may be empty: * "
+					"alone matches everybody";
+			}
+		}
 		if (*p == '(' || *p == ')')
 			in_value = FALSE;
-		else if (*p == '=')
+		else if (in_value)
+			filter_value_add(&value, *p);
+		else if (*p == '=') {
 			in_value = TRUE;
+			i_zero(&value);
+		}
 		str_append_c(example, *p++);
 	}
 	if (!filter_is_valid(str_c(example)))

@@ -110,7 +110,19 @@ static void test_referral_ldap_template_check_filter(void)
 		{ "(uid=\\2%{user})", TRUE, "two hexadecimal digits" },
 		{ "(uid=\\2g)", FALSE, "two hexadecimal digits" },
 		{ "(uid=x\\)", FALSE, "two hexadecimal digits" },
-		/* 50: what is no filter at all */
+		/* 50: nothing between * is everything */
+		{ "(&(uid=%{user})(d=*%{domain}))", TRUE,
+		  "may be empty" },
+		{ "(uid=%{username}*)", TRUE, "may be empty" },
+		{ "(&(uid=%{user})(d=a*%{domain}%{username}*b))", TRUE,
+		  "may be empty" },
+		{ "(uid=%{username}@*)", TRUE, NULL },
+		{ "(&(uid=%{user})(d=*.%{domain}))", TRUE, NULL },
+		/* 55: libldap does not like */
+		{ "(uid~=%{user}*)", TRUE, "valid LDAP filter" },
+		{ "(uid=%{user}**)", TRUE, "valid LDAP filter" },
+		{ "(%%=%{user})", TRUE, "valid LDAP filter" },
+		/* 58: what is no filter at all */
 		{ "(uid)", FALSE, "a valid LDAP filter" },
 		{ "(&(a=b)(c))", FALSE, "a valid LDAP filter" },
 		{ "(=x)", FALSE, "a valid LDAP filter" },
