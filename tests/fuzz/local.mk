@@ -2,9 +2,11 @@
 
 EXTRA_PROGRAMS = \
 	tests/fuzz/fuzz-answer \
+	tests/fuzz/fuzz-dn \
 	tests/fuzz/fuzz-key \
 	tests/fuzz/fuzz-name \
 	tests/fuzz/fuzz-setting \
+	tests/fuzz/fuzz-template \
 	tests/fuzz/fuzz-url \
 	tests/fuzz/fuzz-value
 
@@ -22,6 +24,10 @@ fuzz_directory_ldadd = \
 tests_fuzz_fuzz_answer_SOURCES = tests/fuzz/fuzz-answer.c $(fuzz_common)
 tests_fuzz_fuzz_answer_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_answer_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_dn_SOURCES = tests/fuzz/fuzz-dn.c $(fuzz_common)
+tests_fuzz_fuzz_dn_CPPFLAGS = $(fuzz_directory_cppflags)
+tests_fuzz_fuzz_dn_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_dn_LDADD = $(fuzz_directory_ldadd)
 tests_fuzz_fuzz_key_SOURCES = tests/fuzz/fuzz-key.c $(fuzz_common)
 tests_fuzz_fuzz_key_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_key_LDADD = $(fuzz_ldadd)
@@ -36,6 +42,10 @@ tests_fuzz_fuzz_setting_CPPFLAGS += -DFUZZ_SETTINGS_FILE
 endif
 tests_fuzz_fuzz_setting_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_setting_LDADD = $(fuzz_directory_ldadd)
+tests_fuzz_fuzz_template_SOURCES = tests/fuzz/fuzz-template.c $(fuzz_common)
+tests_fuzz_fuzz_template_CPPFLAGS = $(fuzz_directory_cppflags)
+tests_fuzz_fuzz_template_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_template_LDADD = $(fuzz_directory_ldadd)
 tests_fuzz_fuzz_url_SOURCES = tests/fuzz/fuzz-url.c $(fuzz_common)
 tests_fuzz_fuzz_url_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_url_LDADD = $(fuzz_ldadd)
