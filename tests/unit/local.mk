@@ -39,6 +39,7 @@ check_PROGRAMS = \
 	tests/unit/test-referral-setting \
 	tests/unit/test-referral-stale \
 	tests/unit/test-referral-status \
+	tests/unit/test-referral-sync-message \
 	tests/unit/test-referral-url \
 	tests/unit/test-referral-value-log
 if DOVECOT_2_3
@@ -141,5 +142,7 @@ tests_unit_test_referral_stale_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_stale_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_status_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_status_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_sync_message_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_sync_message_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_value_log_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_value_log_LDADD = $(unit_directory_ldadd)
