@@ -5,6 +5,7 @@
 #include "referral-key.h"
 #include "referral-directory.h"
 #include "referral-mailbox-map.h"
+#include "referral-reader.h"
 #include "dict-referral-ldap.h"
 
 struct referral_dict {
@@ -21,6 +22,8 @@ struct referral_dict_iter {
 	struct dict_iterate_context ctx;
 	/* NULL until it is there */
 	struct referral_mailbox_list *list;
+	/* Whom it is for, if not all are there for everybody */
+	struct referral_reader *reader;
 	unsigned int next_idx;
 	char *error;
 	/* What iterate() returned last. */
@@ -121,6 +124,12 @@ void dict_referral_ldap_wait(struct dict *_dict)
 	referral_directory_abort(dict->dir);
 }
 
+/* The user who asks; "" if nobody has logged in. */
+static const char *dict_asker(const struct dict_op_settings *set)
+{
+	return set->username == NULL ? "" : set->username;
+}
+
 static void
 lookup_callback(const struct referral_directory_result *result,
 		struct referral_dict_lookup *lookup)
@@ -140,7 +149,7 @@ lookup_callback(const struct referral_directory_result *result,
 }
 
 void dict_referral_ldap_lookup_async(struct dict *_dict,
-				     const struct dict_op_settings *set ATTR_UNUSED,
+				     const struct dict_op_settings *set,
 				     const char *key,
 				     dict_lookup_callback_t *callback,
 				     void *context)
@@ -168,7 +177,7 @@ void dict_referral_ldap_lookup_async(struct dict *_dict,
 	lookup = i_new(struct referral_dict_lookup, 1);
 	lookup->callback = callback;
 	lookup->context = context;
-	referral_directory_lookup(dict->dir, type, name,
+	referral_directory_lookup(dict->dir, dict_asker(set), type, name,
 				  lookup_callback, lookup);
 }
 
@@ -179,6 +188,7 @@ void dict_referral_ldap_lookup_async(struct dict *_dict,
 static void referral_dict_iter_free(struct referral_dict_iter *iter)
 {
 	referral_mailbox_list_unref(&iter->list);
+	referral_reader_unref(&iter->reader);
 	i_free(iter->error);
 	i_free(iter->key);
 	i_free(iter->value);
@@ -186,8 +196,8 @@ static void referral_dict_iter_free(struct referral_dict_iter *iter)
 }
 
 static void
-iterate_map_callback(struct referral_map *map, const char *error,
-		     struct referral_dict_iter *iter)
+iterate_map_callback(struct referral_map *map, struct referral_reader *reader,
+		     const char *error, struct referral_dict_iter *iter)
 {
 	iter->waiting = FALSE;
 	iter->ctx.has_more = FALSE;
@@ -197,15 +207,19 @@ iterate_map_callback(struct referral_map *map, const char *error,
 	}
 	if (map == NULL)
 		iter->error = i_strdup(error);
-	else
+	else {
 		iter->list = referral_mailbox_map_get_list(map);
+		iter->reader = reader;
+		if (reader != NULL)
+			referral_reader_ref(reader);
+	}
 	if (iter->ctx.async_callback != NULL)
 		iter->ctx.async_callback(iter->ctx.async_context);
 }
 
 struct dict_iterate_context *
 dict_referral_ldap_iterate_init(struct dict *_dict,
-				const struct dict_op_settings *set ATTR_UNUSED,
+				const struct dict_op_settings *set,
 				const char *path,
 				enum dict_iterate_flags flags ATTR_UNUSED)
 {
@@ -222,7 +236,8 @@ dict_referral_ldap_iterate_init(struct dict *_dict,
 	}
 	iter->waiting = TRUE;
 	iter->ctx.has_more = TRUE;
-	referral_directory_get_map(dict->dir, iterate_map_callback, iter);
+	referral_directory_get_map(dict->dir, dict_asker(set),
+				   iterate_map_callback, iter);
 	return &iter->ctx;
 }
 
@@ -235,8 +250,8 @@ static bool referral_dict_iter_next(struct referral_dict_iter *iter)
 	i_free(iter->value);
 	while (iter->next_idx < referral_mailbox_list_count(iter->list) &&
 	       iter->value == NULL) T_BEGIN {
-		referral_mailbox_list_get(iter->list, iter->next_idx++,
-					  &name, &value);
+		referral_mailbox_list_get_for(iter->list, iter->next_idx++,
+					      iter->reader, &name, &value);
 		if (value != NULL) {
 			iter->key = i_strconcat(REFERRAL_KEY_MAILBOX,
 						dict_escape_string(name), NULL);

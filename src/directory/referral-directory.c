@@ -6,6 +6,8 @@
 #include "referral-home.h"
 #include "referral-mailbox-load.h"
 #include "referral-mailbox-map.h"
+#include "referral-reader.h"
+#include "referral-reader-cache.h"
 #include "referral-server-load.h"
 #include "referral-server-map.h"
 #include "referral-status.h"
@@ -19,6 +21,8 @@ struct referral_directory {
 	struct referral_ldap_connection *conn;
 	struct referral_value_log *log;
 	struct referral_homes *homes;
+	/* NULL: everybody sees all mailboxes */
+	struct referral_reader_cache *readers;
 	struct referral_map_keeper *mailboxes;
 	/* Loaded when it is asked for: not everybody has them listed. On a
 	   connection of its own: OpenLDAP keeps one cookie for each, so that
@@ -34,6 +38,7 @@ struct referral_directory {
 
 typedef void
 referral_map_lookup_func_t(struct referral_map *map, const char *name,
+			   const struct referral_reader *reader,
 			   struct referral_directory_result *result);
 
 /* A lookup that is counted when it is finished. */
@@ -49,8 +54,10 @@ struct referral_directory_lookup {
 	struct referral_map_keeper *keeper;
 	referral_map_lookup_func_t *func;
 	char *name;
+	/* Who asks for mailboxes, if not all are there for everybody */
+	struct referral_reader *reader;
 	/* Somebody who wants the map itself, instead of callback */
-	referral_map_callback_t *map_callback;
+	referral_directory_map_callback_t *map_callback;
 };
 
 /*
@@ -76,6 +83,7 @@ lookup_init(struct referral_directory *dir)
 
 static void lookup_free(struct referral_directory_lookup *lookup)
 {
+	referral_reader_unref(&lookup->reader);
 	i_free(lookup->name);
 	i_free(lookup);
 }
@@ -101,8 +109,8 @@ lookup_home(struct referral_directory *dir, const char *user,
 }
 
 static void
-lookup_map_callback(struct referral_map *map, const char *error,
-		    struct referral_directory_lookup *lookup)
+lookup_map_finish(struct referral_directory_lookup *lookup,
+		  struct referral_map *map, const char *error)
 {
 	struct referral_directory_result result;
 	struct referral_map_status status;
@@ -115,17 +123,54 @@ lookup_map_callback(struct referral_map *map, const char *error,
 		referral_map_keeper_get_status(lookup->keeper, &status);
 		result.stale = status.stale;
 		result.cached = lookup->finished != NULL;
-		if (lookup->func != NULL)
-			lookup->func(map, lookup->name, &result);
+		if (lookup->func != NULL) {
+			lookup->func(map, lookup->name, lookup->reader,
+				     &result);
+		}
 	}
 	referral_directory_result_count(&result, &lookup->dir->counters);
 	if (lookup->finished != NULL)
 		*lookup->finished = TRUE;
-	if (lookup->map_callback != NULL)
-		lookup->map_callback(map, error, lookup->context);
-	else
+	if (lookup->map_callback != NULL) {
+		lookup->map_callback(map, lookup->reader, error,
+				     lookup->context);
+	} else
 		lookup->callback(&result, lookup->context);
 	lookup_free(lookup);
+}
+
+static void
+lookup_map_callback(struct referral_map *map, const char *error,
+		    struct referral_directory_lookup *lookup);
+
+static void
+lookup_reader_callback(struct referral_reader *reader, const char *error,
+		       struct referral_directory_lookup *lookup)
+{
+	if (reader == NULL) {
+		/* neither there nor not there */
+		lookup_map_finish(lookup, NULL, error);
+		return;
+	}
+	referral_reader_unref(&lookup->reader);
+	lookup->reader = reader;
+	referral_reader_ref(reader);
+	/* it may be another one by now */
+	referral_map_keeper_get(lookup->keeper, lookup_map_callback, lookup);
+}
+
+static void
+lookup_map_callback(struct referral_map *map, const char *error,
+		    struct referral_directory_lookup *lookup)
+{
+	if (map != NULL && lookup->reader != NULL &&
+	    referral_mailbox_map_needs_dns(map, lookup->name,
+					   lookup->reader)) {
+		referral_reader_cache_get(lookup->dir->readers,
+			referral_reader_get_user(lookup->reader),
+			lookup_reader_callback, lookup);
+	} else
+		lookup_map_finish(lookup, map, error);
 }
 
 static void lookup_map_start(struct referral_directory_lookup *lookup)
@@ -141,10 +186,12 @@ static void lookup_map_start(struct referral_directory_lookup *lookup)
 static void
 lookup_map(struct referral_directory *dir, struct referral_map_keeper *keeper,
 	   referral_map_lookup_func_t *func, const char *name,
+	   struct referral_reader *reader,
 	   referral_directory_callback_t *callback, void *context)
 {
 	struct referral_directory_lookup *lookup = lookup_init(dir);
 
+	lookup->reader = reader;
 	lookup->keeper = keeper;
 	lookup->func = func;
 	lookup->name = i_strdup(name);
@@ -157,16 +204,25 @@ lookup_map(struct referral_directory *dir, struct referral_map_keeper *keeper,
  * Maps
  */
 
+static struct referral_reader *
+directory_reader_init(struct referral_directory *dir, const char *asker)
+{
+	return dir->readers == NULL ? NULL : referral_reader_init(asker);
+}
+
 static void
 map_lookup_mailbox(struct referral_map *map, const char *name,
+		   const struct referral_reader *reader,
 		   struct referral_directory_result *result)
 {
-	result->ret = referral_mailbox_map_lookup(map, name, &result->value);
+	result->ret = referral_mailbox_map_lookup_for(map, name, reader,
+						      &result->value);
 	result->error = "The directory names no usable location";
 }
 
 static void
 map_lookup_shares(struct referral_map *map, const char *server,
+		  const struct referral_reader *reader ATTR_UNUSED,
 		  struct referral_directory_result *result)
 {
 	result->ret = referral_mailbox_map_has_server(map, server) ? 1 : 0;
@@ -175,6 +231,7 @@ map_lookup_shares(struct referral_map *map, const char *server,
 
 static void
 map_lookup_server(struct referral_map *map, const char *server,
+		  const struct referral_reader *reader ATTR_UNUSED,
 		  struct referral_directory_result *result)
 {
 	result->ret = referral_server_map_lookup(map, server, &result->value);
@@ -183,11 +240,13 @@ map_lookup_server(struct referral_map *map, const char *server,
 
 #undef referral_directory_get_map
 void referral_directory_get_map(struct referral_directory *dir,
-				referral_map_callback_t *callback,
+				const char *asker,
+				referral_directory_map_callback_t *callback,
 				void *context)
 {
 	struct referral_directory_lookup *lookup = lookup_init(dir);
 
+	lookup->reader = directory_reader_init(dir, asker);
 	lookup->keeper = dir->mailboxes;
 	lookup->map_callback = callback;
 	lookup->context = context;
@@ -234,6 +293,8 @@ static const char *directory_flush(struct referral_directory *dir)
 	bool mailboxes = referral_map_keeper_reload(dir->mailboxes);
 	bool servers = referral_map_keeper_reload(dir->servers);
 
+	if (dir->readers != NULL)
+		referral_reader_cache_flush(dir->readers);
 	return t_strdup_printf("homes=%u mailboxes=%s servers=%s", homes,
 			       mailboxes ? "reload" : "-",
 			       servers ? "reload" : "-");
@@ -245,6 +306,7 @@ static const char *directory_flush(struct referral_directory *dir)
 
 #undef referral_directory_lookup
 void referral_directory_lookup(struct referral_directory *dir,
+			       const char *asker,
 			       enum referral_key_type type, const char *name,
 			       referral_directory_callback_t *callback,
 			       void *context)
@@ -255,14 +317,15 @@ void referral_directory_lookup(struct referral_directory *dir,
 		break;
 	case REFERRAL_KEY_TYPE_MAILBOX:
 		lookup_map(dir, dir->mailboxes, map_lookup_mailbox, name,
+			   directory_reader_init(dir, asker),
 			   callback, context);
 		break;
 	case REFERRAL_KEY_TYPE_SHARES:
-		lookup_map(dir, dir->mailboxes, map_lookup_shares, name,
+		lookup_map(dir, dir->mailboxes, map_lookup_shares, name, NULL,
 			   callback, context);
 		break;
 	case REFERRAL_KEY_TYPE_SERVER:
-		lookup_map(dir, dir->servers, map_lookup_server, name,
+		lookup_map(dir, dir->servers, map_lookup_server, name, NULL,
 			   callback, context);
 		break;
 	case REFERRAL_KEY_TYPE_STATUS:
@@ -288,6 +351,8 @@ referral_directory_init(const struct referral_ldap_settings *set,
 	dir->conn = referral_ldap_connection_init(set, base_dir, dir->event);
 	dir->log = referral_value_log_init(dir->event);
 	dir->homes = referral_homes_init(dir->conn, set, dir->log, dir->event);
+	if (set->readers != 0)
+		dir->readers = referral_reader_cache_init(dir->conn, set);
 	referral_mailbox_load_get(set, &load);
 	dir->mailboxes = referral_map_keeper_init(dir->conn, set, &load,
 						  set->mailbox_refresh_msecs,
@@ -323,6 +388,8 @@ void referral_directory_deinit(struct referral_directory **_dir)
 	referral_map_keeper_deinit(&dir->mailboxes);
 	referral_map_keeper_deinit(&dir->servers);
 	referral_homes_deinit(&dir->homes);
+	if (dir->readers != NULL)
+		referral_reader_cache_deinit(&dir->readers);
 	referral_value_log_deinit(&dir->log);
 	event_unref(&dir->event);
 	i_free(dir);

@@ -395,5 +395,7 @@ int referral_ldap_settings_check(struct referral_ldap_settings *set,
 	set->mailbox_base = base_expand(pool, set->mailbox_base);
 	set->server_base = base_expand(pool, set->server_base);
 	referral_ldap_preset_apply(set);
+	set->parsed_reader_attributes = (const char *const *)
+		p_strsplit_spaces(pool, set->reader_attributes, " ");
 	return 0;
 }

@@ -87,6 +87,7 @@ struct referral_ldap_settings {
 
 	/* Filled in by referral_ldap_settings_check() */
 	ARRAY_TYPE(referral_ldap_uri) parsed_uris;
+	const char *const *parsed_reader_attributes;
 };
 
 extern const struct referral_setting referral_ldap_setting_defs[];

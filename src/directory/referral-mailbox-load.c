@@ -7,6 +7,7 @@
 #include "referral-ldap-template.h"
 #include "referral-ldap-value.h"
 #include "referral-mailbox-map.h"
+#include "referral-reader.h"
 #include "referral-value-log.h"
 #include "referral-mailbox-load.h"
 
@@ -165,6 +166,35 @@ add_attribute(struct mailbox_entry *e, const char *attribute)
 	return array_count(&values);
 }
 
+/* Returns NULL if it is there for everybody. */
+static struct referral_readers *
+mailbox_entry_get_readers(struct mailbox_entry *e)
+{
+	const char *const *attributes = e->set->parsed_reader_attributes;
+	ARRAY_TYPE(referral_ldap_bytes) values;
+	const struct referral_ldap_bytes *value;
+	struct referral_readers *readers = NULL;
+	const char *error;
+
+	if (e->set->readers == 0)
+		return NULL;
+	for (; *attributes != NULL; attributes++) {
+		referral_ldap_entry_get_values(e->entry, *attributes, &values);
+		array_foreach(&values, value) {
+			/* if none is valid, it is there for nobody */
+			if (readers == NULL)
+				readers = referral_readers_init();
+			if (!referral_readers_add(readers, value->data,
+						  value->size, &error)) {
+				referral_value_log_skip(e->log, e->entry->dn,
+							*attributes,
+							value->data, error);
+			}
+		}
+	}
+	return readers;
+}
+
 static void
 mailbox_add_entry(struct referral_map *map,
 		  const struct referral_ldap_settings *set,
@@ -174,10 +204,14 @@ mailbox_add_entry(struct referral_map *map,
 	struct mailbox_entry e = {
 		.map = map, .set = set, .log = log, .entry = entry
 	};
+	struct referral_readers *readers = mailbox_entry_get_readers(&e);
 
+	referral_mailbox_map_set_readers(map, readers);
+	referral_readers_unref(&readers);
 	mailbox_entry_get_names(&e);
 	if (add_attribute(&e, set->mailbox_uri_attribute) == 0)
 		(void)add_attribute(&e, set->mailbox_host_attribute);
+	referral_mailbox_map_set_readers(map, NULL);
 }
 
 static void
@@ -195,6 +229,8 @@ load_add_attribute(struct referral_load *load, const char *attribute)
 void referral_mailbox_load_get(const struct referral_ldap_settings *set,
 			       struct referral_load *load_r)
 {
+	const char *const *attributes;
+
 	*load_r = (const struct referral_load) {
 		.what = "mailboxes",
 		.base = set->mailbox_base,
@@ -210,4 +246,9 @@ void referral_mailbox_load_get(const struct referral_ldap_settings *set,
 	load_add_attribute(load_r, set->mailbox_host_attribute);
 	load_add_attribute(load_r, set->mailbox_name_attribute);
 	load_add_attribute(load_r, set->mailbox_target_attribute);
+	if (set->readers == 0)
+		return;
+	attributes = set->parsed_reader_attributes;
+	for (; *attributes != NULL; attributes++)
+		load_add_attribute(load_r, *attributes);
 }

@@ -4,6 +4,7 @@
 #include "array.h"
 #include "hash.h"
 #include "referral-mailbox.h"
+#include "referral-reader.h"
 #include "referral-mailbox-map.h"
 
 struct referral_mailbox_list {
@@ -25,6 +26,8 @@ struct referral_mailbox_map {
 	struct referral_mailbox_list *list;
 	/* Nothing longer has to be looked for. */
 	size_t max_name_length;
+	/* Of what is being added */
+	struct referral_readers *readers;
 };
 
 /*
@@ -94,7 +97,7 @@ mailbox_unref(struct referral_mailbox_map *map,
 	while ((location = mailbox->locations) != NULL) {
 		mailbox->locations = location->next;
 		mailbox_server_unref(map, location->server);
-		i_free(location);
+		referral_mailbox_location_free(location);
 	}
 	i_free(mailbox);
 }
@@ -218,7 +221,7 @@ mailbox_map_own(struct referral_mailbox_map *map,
 		copy = referral_mailbox_add_location(old, location->server,
 			location->preference,
 			*location->remote_name == '\0' ? NULL :
-			location->remote_name);
+			location->remote_name, location->readers);
 		if (copy->server != NULL)
 			copy->server->refcount++;
 	}
@@ -230,7 +233,8 @@ mailbox_map_own(struct referral_mailbox_map *map,
 static void
 mailbox_map_add_location(struct referral_mailbox_map *map, const char *name,
 			 struct referral_mailbox_server *server,
-			 unsigned int preference, const char *remote_name)
+			 unsigned int preference, const char *remote_name,
+			 struct referral_readers *readers)
 {
 	struct referral_mailbox *mailbox;
 	struct referral_mailbox_location *location;
@@ -245,7 +249,7 @@ mailbox_map_add_location(struct referral_mailbox_map *map, const char *name,
 					     strlen(name));
 	}
 	location = referral_mailbox_add_location(mailbox, server, preference,
-						 remote_name);
+						 remote_name, readers);
 	referral_map_own_part(&map->map, &location->part);
 }
 
@@ -257,7 +261,8 @@ void referral_mailbox_map_add(struct referral_map *_map, const char *name,
 
 	mailbox_map_add_location(map, name,
 				 mailbox_server_ref(map, &value->url),
-				 value->preference, value->url.mailbox);
+				 value->preference, value->url.mailbox,
+				 map->readers);
 }
 
 void referral_mailbox_map_add_broken(struct referral_map *_map,
@@ -266,39 +271,94 @@ void referral_mailbox_map_add_broken(struct referral_map *_map,
 	struct referral_mailbox_map *map =
 		container_of(_map, struct referral_mailbox_map, map);
 
-	mailbox_map_add_location(map, name, NULL, 0, NULL);
+	mailbox_map_add_location(map, name, NULL, 0, NULL, map->readers);
+}
+
+void referral_mailbox_map_set_readers(struct referral_map *_map,
+				      struct referral_readers *readers)
+{
+	struct referral_mailbox_map *map =
+		container_of(_map, struct referral_mailbox_map, map);
+
+	if (readers != NULL)
+		referral_readers_ref(readers);
+	referral_readers_unref(&map->readers);
+	map->readers = readers;
 }
 
 /*
  * Readers
  */
 
-int referral_mailbox_map_lookup(const struct referral_map *_map,
-				const char *name, const char **value_r)
+/* The mailbox, or its nearest listed ancestor with the rest of the name, else
+   NULL. */
+static const struct referral_mailbox *
+mailbox_map_find(const struct referral_mailbox_map *map, const char *name,
+		 const char **rest_r)
 {
-	const struct referral_mailbox_map *map =
-		container_of(_map, const struct referral_mailbox_map, map);
 	const struct referral_mailbox *mailbox;
-	const char *rest = NULL, *p;
+	const char *p;
 	char *ancestor = t_strdup_noconst(name);
 	size_t len = strlen(name);
 
+	*rest_r = NULL;
 	for (;;) {
 		if (len <= map->max_name_length) {
 			mailbox = hash_table_lookup(map->names,
 						    (const char *)ancestor);
 			if (mailbox != NULL)
-				break;
+				return mailbox;
 		}
 		p = strrchr(ancestor, '/');
 		if (p == NULL)
-			return 0;
+			return NULL;
 		len = p - ancestor;
 		ancestor[len] = '\0';
-		rest = name + len + 1;
+		*rest_r = name + len + 1;
 	}
-	*value_r = referral_mailbox_get_value(mailbox, rest);
-	return *value_r == NULL ? -1 : 1;
+}
+
+int referral_mailbox_map_lookup_for(const struct referral_map *_map,
+				    const char *name,
+				    const struct referral_reader *reader,
+				    const char **value_r)
+{
+	const struct referral_mailbox_map *map =
+		container_of(_map, const struct referral_mailbox_map, map);
+	const struct referral_mailbox *mailbox;
+	const char *rest;
+
+	mailbox = mailbox_map_find(map, name, &rest);
+	return mailbox == NULL ? 0 :
+		referral_mailbox_get_value(mailbox, reader, rest, value_r);
+}
+
+int referral_mailbox_map_lookup(const struct referral_map *map,
+				const char *name, const char **value_r)
+{
+	return referral_mailbox_map_lookup_for(map, name, NULL, value_r);
+}
+
+bool referral_mailbox_map_needs_dns(const struct referral_map *_map,
+				    const char *name,
+				    const struct referral_reader *reader)
+{
+	const struct referral_mailbox_map *map =
+		container_of(_map, const struct referral_mailbox_map, map);
+	const struct referral_mailbox *mailbox;
+	struct referral_mailbox *listed;
+	const char *rest;
+
+	if (name != NULL) {
+		mailbox = mailbox_map_find(map, name, &rest);
+		return mailbox != NULL &&
+			referral_mailbox_needs_dns(mailbox, reader);
+	}
+	array_foreach_elem(&map->list->mailboxes, listed) {
+		if (referral_mailbox_needs_dns(listed, reader))
+			return TRUE;
+	}
+	return FALSE;
 }
 
 struct referral_mailbox_list *
@@ -333,15 +393,24 @@ referral_mailbox_list_count(const struct referral_mailbox_list *list)
 	return array_count(&list->mailboxes);
 }
 
-void referral_mailbox_list_get(const struct referral_mailbox_list *list,
-			       unsigned int idx, const char **name_r,
-			       const char **value_r)
+void referral_mailbox_list_get_for(const struct referral_mailbox_list *list,
+				   unsigned int idx,
+				   const struct referral_reader *reader,
+				   const char **name_r, const char **value_r)
 {
 	const struct referral_mailbox *mailbox =
 		array_idx_elem(&list->mailboxes, idx);
 
 	*name_r = mailbox->name;
-	*value_r = referral_mailbox_get_value(mailbox, NULL);
+	if (referral_mailbox_get_value(mailbox, reader, NULL, value_r) <= 0)
+		*value_r = NULL;
+}
+
+void referral_mailbox_list_get(const struct referral_mailbox_list *list,
+			       unsigned int idx, const char **name_r,
+			       const char **value_r)
+{
+	referral_mailbox_list_get_for(list, idx, NULL, name_r, value_r);
 }
 
 /*
@@ -356,6 +425,7 @@ static void referral_mailbox_map_free(struct referral_map *_map)
 	/* each list of others has a reference to the map */
 	i_assert(map->list->refcount == 1);
 	mailbox_list_unref(map->list);
+	referral_readers_unref(&map->readers);
 	hash_table_destroy(&map->names);
 	hash_table_destroy(&map->servers);
 	referral_map_free_entries(_map);
@@ -422,7 +492,7 @@ referral_mailbox_map_copy_part(const struct referral_map_part *part,
 			mailbox_server_ref(dest, &location->server->url),
 			location->preference,
 			*location->remote_name == '\0' ? NULL :
-			location->remote_name);
+			location->remote_name, location->readers);
 	} T_END;
 }
 

@@ -4,6 +4,9 @@
 #include "referral-ldap-value.h"
 #include "referral-map.h"
 
+struct referral_reader;
+struct referral_readers;
+
 /* A map of all remote mailboxes by name. */
 struct referral_map *referral_mailbox_map_init(void);
 
@@ -17,12 +20,31 @@ void referral_mailbox_map_add(struct referral_map *map, const char *name,
 void referral_mailbox_map_add_broken(struct referral_map *map,
 				     const char *name);
 
+/* What is added from now on is there for these readers only (referral-reader.h),
+   to which a reference is kept; NULL = for everybody. */
+void referral_mailbox_map_set_readers(struct referral_map *map,
+				      struct referral_readers *readers)
+	ATTR_NULL(2);
+
 /* Look up a mailbox, or failing that its nearest listed ancestor, whose
    location with the rest of the name is then the answer. Returns 1 if found,
    with value_r allocated from the data stack; 0 if it is not remote; -1 if the
    location that is listed is broken. */
 int referral_mailbox_map_lookup(const struct referral_map *map,
 				const char *name, const char **value_r);
+/* The same for somebody for whom not all may be there. One that is listed, but
+   not for the reader, does not exist, nor do those below it: 0. The reader's
+   DNs must be known if it needs them. */
+int referral_mailbox_map_lookup_for(const struct referral_map *map,
+				    const char *name,
+				    const struct referral_reader *reader,
+				    const char **value_r) ATTR_NULL(3);
+/* Whether the DNs of the reader have to be known to look up the name, or for
+   the list of all if it is NULL. */
+bool referral_mailbox_map_needs_dns(const struct referral_map *map,
+				    const char *name,
+				    const struct referral_reader *reader)
+	ATTR_NULL(2);
 
 /* Whether some mailbox is on this server, spelled as
    referral_url_get_server() does. */
@@ -45,5 +67,11 @@ referral_mailbox_list_count(const struct referral_mailbox_list *list);
 void referral_mailbox_list_get(const struct referral_mailbox_list *list,
 			       unsigned int idx, const char **name_r,
 			       const char **value_r);
+/* The value is also NULL if the mailbox does not exist for the reader. */
+void referral_mailbox_list_get_for(const struct referral_mailbox_list *list,
+				   unsigned int idx,
+				   const struct referral_reader *reader,
+				   const char **name_r, const char **value_r)
+	ATTR_NULL(3);
 
 #endif

@@ -3,6 +3,7 @@
 #include "lib.h"
 #include "str.h"
 #include "referral-mailbox.h"
+#include "referral-reader.h"
 
 struct referral_mailbox *referral_mailbox_new(const char *name)
 {
@@ -18,7 +19,8 @@ struct referral_mailbox *referral_mailbox_new(const char *name)
 struct referral_mailbox_location *
 referral_mailbox_add_location(struct referral_mailbox *mailbox,
 			      struct referral_mailbox_server *server,
-			      unsigned int preference, const char *remote_name)
+			      unsigned int preference, const char *remote_name,
+			      struct referral_readers *readers)
 {
 	struct referral_mailbox_location *location;
 	size_t size;
@@ -30,10 +32,20 @@ referral_mailbox_add_location(struct referral_mailbox *mailbox,
 	location->mailbox = mailbox;
 	location->server = server;
 	location->preference = preference;
+	location->readers = readers;
+	if (readers != NULL)
+		referral_readers_ref(readers);
 	memcpy(location->remote_name, remote_name, size);
 	location->next = mailbox->locations;
 	mailbox->locations = location;
 	return location;
+}
+
+void referral_mailbox_location_free(
+	struct referral_mailbox_location *location)
+{
+	referral_readers_unref(&location->readers);
+	i_free(location);
 }
 
 void referral_mailbox_remove_location(
@@ -44,7 +56,7 @@ void referral_mailbox_remove_location(
 	while (*p != location)
 		p = &(*p)->next;
 	*p = location->next;
-	i_free(location);
+	referral_mailbox_location_free(location);
 }
 
 static const char *
@@ -118,24 +130,50 @@ best_locations_add(struct best_locations *best,
 	best->list[pos] = location;
 }
 
-const char *
-referral_mailbox_get_value(const struct referral_mailbox *mailbox,
-			   const char *inferior)
+static enum referral_reader_match
+location_match(const struct referral_mailbox_location *location,
+	       const struct referral_reader *reader)
+{
+	return reader == NULL ? REFERRAL_READER_YES :
+		referral_reader_match(reader, location->readers);
+}
+
+bool referral_mailbox_needs_dns(const struct referral_mailbox *mailbox,
+				const struct referral_reader *reader)
+{
+	const struct referral_mailbox_location *location;
+
+	for (location = mailbox->locations; location != NULL;
+	     location = location->next) {
+		if (location_match(location, reader) ==
+		    REFERRAL_READER_UNKNOWN)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+int referral_mailbox_get_value(const struct referral_mailbox *mailbox,
+			       const struct referral_reader *reader,
+			       const char *inferior, const char **value_r)
 {
 	const struct referral_mailbox_location *location;
 	struct best_locations best;
 	struct referral_url url;
 	string_t *str;
+	bool visible = FALSE;
 	unsigned int i;
 
 	best.count = 0;
 	for (location = mailbox->locations; location != NULL;
 	     location = location->next) {
+		if (location_match(location, reader) != REFERRAL_READER_YES)
+			continue;
+		visible = TRUE;
 		if (location->server != NULL)
 			best_locations_add(&best, location);
 	}
 	if (best.count == 0)
-		return NULL;
+		return visible ? -1 : 0;
 
 	str = t_str_new(128);
 	for (i = 0; i < best.count; i++) {
@@ -149,5 +187,6 @@ referral_mailbox_get_value(const struct referral_mailbox *mailbox,
 			referral_url_append_mailbox(str, inferior);
 		}
 	}
-	return str_c(str);
+	*value_r = str_c(str);
+	return 1;
 }

@@ -231,7 +231,7 @@ test_lookup_start(struct test_lookup *lookup_r, enum referral_key_type type,
 		  const char *name)
 {
 	i_zero(lookup_r);
-	referral_directory_lookup(test_dir, type, name, test_lookup_callback,
+	referral_directory_lookup(test_dir, "", type, name, test_lookup_callback,
 				  lookup_r);
 }
 
@@ -787,6 +787,7 @@ static void test_referral_directory_again(void)
 }
 
 static void test_map_callback(struct referral_map *map,
+			      struct referral_reader *reader ATTR_UNUSED,
 			      const char *error ATTR_UNUSED,
 			      struct referral_map **map_r)
 {
@@ -801,7 +802,7 @@ static void test_referral_directory_get_map(void)
 	const char *value;
 
 	test_directory_begin("referral directory: map", "20s", "1h", "1h");
-	referral_directory_get_map(test_dir, test_map_callback, &map);
+	referral_directory_get_map(test_dir, "", test_map_callback, &map);
 	unit_wait(map != NULL);
 	referral_directory_deinit(&test_dir);
 	/* a reference keeps it */
