@@ -1,6 +1,8 @@
 #ifndef REFERRAL_HOME_CACHE_H
 #define REFERRAL_HOME_CACHE_H
 
+#include "guid.h"
+
 /* Answers for users, for a while: the least recently used ones are dropped
    when there are too many. Failures are never cached. */
 struct referral_home_cache;
@@ -23,11 +25,18 @@ bool referral_home_cache_lookup(struct referral_home_cache *cache,
 bool referral_home_cache_lookup_stale(struct referral_home_cache *cache,
 				      const char *user, const char **value_r,
 				      struct timeval *added_r);
+/* The UUID is that of the entry that the answer is from; NULL if there is none,
+   or it is not known. */
 void referral_home_cache_add(struct referral_home_cache *cache,
-			     const char *user, const char *value) ATTR_NULL(3);
+			     const char *user, const char *value,
+			     const guid_128_t uuid) ATTR_NULL(3, 4);
 /* Forget the answer for the user, if there is one. */
 void referral_home_cache_remove(struct referral_home_cache *cache,
 				const char *user);
+/* An entry has been added, changed or deleted: forget the answers that are from
+   it, and those from no known entry, which may be different now. */
+void referral_home_cache_entry_changed(struct referral_home_cache *cache,
+				       const guid_128_t uuid);
 /* Forget all answers. Returns how many there were. */
 unsigned int referral_home_cache_clear(struct referral_home_cache *cache);
 

@@ -17,6 +17,9 @@
 #include "referral-value-log.h"
 #include "referral-home.h"
 
+/* RFC 4530 */
+#define ATTRIBUTE_UUID "entryUUID"
+
 /* Somebody who waits for a search. */
 struct referral_home_waiter {
 	struct referral_home_waiter *prev, *next;
@@ -101,10 +104,26 @@ home_entry_parse(struct referral_homes *homes,
 	return 1;
 }
 
+/* Get what tells us later that the entry has changed; empty if it has none. */
+static void
+home_entry_get_uuid(const struct referral_ldap_entry *entry, guid_128_t uuid_r)
+{
+	ARRAY_TYPE(referral_ldap_bytes) values;
+	const struct referral_ldap_bytes *value;
+
+	guid_128_empty(uuid_r);
+	referral_ldap_entry_get_values(entry, ATTRIBUTE_UUID, &values);
+	array_foreach(&values, value) {
+		if (guid_128_from_uuid_string(value->data, uuid_r) == 0)
+			return;
+		guid_128_empty(uuid_r);
+	}
+}
+
 static void
 home_entries_parse(struct referral_homes *homes,
 		   struct referral_ldap_result *ldap_result,
-		   struct referral_directory_result *result)
+		   struct referral_directory_result *result, guid_128_t uuid_r)
 {
 	struct referral_ldap_entry entry, entry2;
 	string_t *value = t_str_new(128);
@@ -123,6 +142,7 @@ home_entries_parse(struct referral_homes *homes,
 		result->ret = home_entry_parse(homes, &entry, value);
 		result->value = str_c(value);
 		result->error = "The entry names no usable home server";
+		home_entry_get_uuid(&entry, uuid_r);
 	}
 }
 
@@ -156,11 +176,13 @@ home_search_get_result(struct referral_home_search *search,
 		       struct referral_directory_result *result_r)
 {
 	struct referral_homes *homes = search->homes;
+	guid_128_t uuid;
 
 	i_zero(result_r);
+	guid_128_empty(uuid);
 	if (ldap_result->error == NULL) {
 		referral_stale_answered(homes->stale);
-		home_entries_parse(homes, ldap_result, result_r);
+		home_entries_parse(homes, ldap_result, result_r, uuid);
 	} else if (ldap_result->refused) {
 		referral_stale_answered(homes->stale);
 		if (referral_ldap_base_is_missing(homes->set->home_base,
@@ -188,7 +210,7 @@ home_search_get_result(struct referral_home_search *search,
 		referral_home_cache_remove(homes->cache, search->user);
 	} else {
 		referral_home_cache_add(homes->cache, search->user,
-			result_r->ret > 0 ? result_r->value : NULL);
+			result_r->ret > 0 ? result_r->value : NULL, uuid);
 	}
 }
 
@@ -229,7 +251,10 @@ home_search_start(struct referral_home_search *search, const char *base)
 	struct referral_homes *homes = search->homes;
 	const struct referral_ldap_settings *set = homes->set;
 	const char *const attributes[] = {
-		set->home_attribute, set->home_login_attribute, NULL
+		set->home_attribute, set->home_login_attribute,
+		/* operational: only those get it who ask for it */
+		set->live == REFERRAL_LDAP_LIVE_ALL ? ATTRIBUTE_UUID : NULL,
+		NULL
 	};
 	const struct referral_ldap_search ldap_search = {
 		.base = base,
@@ -260,16 +285,16 @@ void referral_homes_lookup(struct referral_homes *homes, const char *user,
 	bool new_search;
 
 	i_zero(&result);
-	base = referral_ldap_dn_expand(homes->set->home_base, &variables);
-	if (base == NULL) {
-		/* Such as for a user without a domain where each domain has a
-		   base of its own: there can be no entry. */
+	if (referral_home_cache_lookup(homes->cache, user, &result.value)) {
+		result.ret = result.value != NULL ? 1 : 0;
 		result.cached = TRUE;
 		callback(&result, context);
 		return;
 	}
-	if (referral_home_cache_lookup(homes->cache, user, &result.value)) {
-		result.ret = result.value != NULL ? 1 : 0;
+	base = referral_ldap_dn_expand(homes->set->home_base, &variables);
+	if (base == NULL) {
+		/* Such as for a user without a domain where each domain has a
+		   base of its own: there can be no entry. */
 		result.cached = TRUE;
 		callback(&result, context);
 		return;
@@ -297,7 +322,9 @@ void referral_homes_lookup(struct referral_homes *homes, const char *user,
  * Homes
  */
 
-unsigned int referral_homes_flush(struct referral_homes *homes)
+/* Answers that are on their way may be those from before something changed.
+   Whose they are is not known yet. */
+static void homes_outdate_searches(struct referral_homes *homes)
 {
 	struct referral_home_search *search;
 
@@ -305,6 +332,18 @@ unsigned int referral_homes_flush(struct referral_homes *homes)
 		home_search_detach(search);
 		search->outdated = TRUE;
 	}
+}
+
+void referral_homes_entry_changed(struct referral_homes *homes,
+				  const guid_128_t uuid)
+{
+	homes_outdate_searches(homes);
+	referral_home_cache_entry_changed(homes->cache, uuid);
+}
+
+unsigned int referral_homes_flush(struct referral_homes *homes)
+{
+	homes_outdate_searches(homes);
 	return referral_home_cache_clear(homes->cache);
 }
 

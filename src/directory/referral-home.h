@@ -1,6 +1,7 @@
 #ifndef REFERRAL_HOME_H
 #define REFERRAL_HOME_H
 
+#include "guid.h"
 #include "referral-directory-result.h"
 
 /* The homes of users: one search for each, whose answer is cached. Whoever asks
@@ -38,6 +39,12 @@ void referral_homes_lookup(struct referral_homes *homes, const char *user,
 /* Forget all answers. What is in flight is still given to those who wait for
    it, but to nobody else. Returns how many there were. */
 unsigned int referral_homes_flush(struct referral_homes *homes);
+
+/* An entry has been added, changed or deleted: forget what is from it, or may be
+   from it from now on. The same holds for what is in flight.
+   (referral_ldap_live=all) */
+void referral_homes_entry_changed(struct referral_homes *homes,
+				  const guid_128_t uuid);
 
 /* How many answers are cached, and how many searches there were. */
 unsigned int referral_homes_count(const struct referral_homes *homes);

@@ -47,8 +47,8 @@ static void test_referral_home_cache(void)
 	cache = referral_home_cache_init(100, TTL_MSECS, NEGATIVE_TTL_MSECS,
 					 0);
 	test_assert_strcmp(lookup(cache, "joe"), "miss");
-	referral_home_cache_add(cache, user, value);
-	referral_home_cache_add(cache, "jane", NULL);
+	referral_home_cache_add(cache, user, value, NULL);
+	referral_home_cache_add(cache, "jane", NULL, NULL);
 	/* both are copied */
 	user[0] = value[0] = 'x';
 	test_assert_strcmp(lookup(cache, "joe"), "imap://a/");
@@ -60,11 +60,11 @@ static void test_referral_home_cache(void)
 	test_assert(referral_home_cache_count(cache) == 2);
 
 	/* the last one counts */
-	referral_home_cache_add(cache, "joe", "imap://b/");
-	referral_home_cache_add(cache, "jane", "imap://c/");
+	referral_home_cache_add(cache, "joe", "imap://b/", NULL);
+	referral_home_cache_add(cache, "jane", "imap://c/", NULL);
 	test_assert_strcmp(lookup(cache, "joe"), "imap://b/");
 	test_assert_strcmp(lookup(cache, "jane"), "imap://c/");
-	referral_home_cache_add(cache, "joe", NULL);
+	referral_home_cache_add(cache, "joe", NULL, NULL);
 	test_assert_strcmp(lookup(cache, "joe"), "none");
 	test_assert(referral_home_cache_count(cache) == 2);
 	referral_home_cache_deinit(&cache);
@@ -79,8 +79,8 @@ static void test_referral_home_cache_ttl(void)
 	test_begin("referral home cache: TTL");
 	cache = referral_home_cache_init(100, TTL_MSECS, NEGATIVE_TTL_MSECS,
 					 0);
-	referral_home_cache_add(cache, "joe", "imap://a/");
-	referral_home_cache_add(cache, "jane", NULL);
+	referral_home_cache_add(cache, "joe", "imap://a/", NULL);
+	referral_home_cache_add(cache, "jane", NULL, NULL);
 
 	clock_forward(NEGATIVE_TTL_MSECS - 1);
 	test_assert_strcmp(lookup(cache, "jane"), "none");
@@ -96,9 +96,9 @@ static void test_referral_home_cache_ttl(void)
 	test_assert(referral_home_cache_count(cache) == 0);
 
 	/* being added does */
-	referral_home_cache_add(cache, "joe", "imap://a/");
+	referral_home_cache_add(cache, "joe", "imap://a/", NULL);
 	clock_forward(TTL_MSECS - 1);
-	referral_home_cache_add(cache, "joe", "imap://b/");
+	referral_home_cache_add(cache, "joe", "imap://b/", NULL);
 	clock_forward(TTL_MSECS - 1);
 	test_assert_strcmp(lookup(cache, "joe"), "imap://b/");
 	referral_home_cache_deinit(&cache);
@@ -113,25 +113,25 @@ static void test_referral_home_cache_lru(void)
 	test_begin("referral home cache: least recently used");
 	cache = referral_home_cache_init(3, TTL_MSECS, NEGATIVE_TTL_MSECS,
 					 0);
-	referral_home_cache_add(cache, "a", "1");
-	referral_home_cache_add(cache, "b", "2");
-	referral_home_cache_add(cache, "c", NULL);
+	referral_home_cache_add(cache, "a", "1", NULL);
+	referral_home_cache_add(cache, "b", "2", NULL);
+	referral_home_cache_add(cache, "c", NULL, NULL);
 	test_assert_strcmp(lookup(cache, "a"), "1");
 	/* now b is the oldest */
-	referral_home_cache_add(cache, "d", "4");
+	referral_home_cache_add(cache, "d", "4", NULL);
 	test_assert_strcmp(lookup(cache, "b"), "miss");
 	test_assert_strcmp(lookup(cache, "c"), "none");
 	test_assert_strcmp(lookup(cache, "a"), "1");
 	test_assert_strcmp(lookup(cache, "d"), "4");
 	/* replacing one of them drops none */
-	referral_home_cache_add(cache, "c", "3");
+	referral_home_cache_add(cache, "c", "3", NULL);
 	test_assert_strcmp(lookup(cache, "a"), "1");
 	test_assert_strcmp(lookup(cache, "d"), "4");
 	test_assert_strcmp(lookup(cache, "c"), "3");
 
 	for (i = 0; i < 1000; i++) T_BEGIN {
 		referral_home_cache_add(cache, t_strdup_printf("user%u", i),
-					i % 3 == 0 ? NULL : "imap://a/");
+					i % 3 == 0 ? NULL : "imap://a/", NULL);
 		test_assert_idx(referral_home_cache_count(cache) == 3, i);
 	} T_END;
 	test_assert_strcmp(lookup(cache, "user999"), "none");
@@ -141,8 +141,8 @@ static void test_referral_home_cache_lru(void)
 
 	cache = referral_home_cache_init(1, TTL_MSECS, NEGATIVE_TTL_MSECS,
 					 0);
-	referral_home_cache_add(cache, "a", "1");
-	referral_home_cache_add(cache, "b", "2");
+	referral_home_cache_add(cache, "a", "1", NULL);
+	referral_home_cache_add(cache, "b", "2", NULL);
 	test_assert_strcmp(lookup(cache, "a"), "miss");
 	test_assert_strcmp(lookup(cache, "b"), "2");
 	referral_home_cache_deinit(&cache);
@@ -160,8 +160,8 @@ static void test_referral_home_cache_stale(void)
 	cache = referral_home_cache_init(2, TTL_MSECS, NEGATIVE_TTL_MSECS,
 					 STALE_MSECS);
 	now = ioloop_timeval;
-	referral_home_cache_add(cache, "joe", "imap://a/");
-	referral_home_cache_add(cache, "jane", NULL);
+	referral_home_cache_add(cache, "joe", "imap://a/", NULL);
+	referral_home_cache_add(cache, "jane", NULL, NULL);
 	test_assert_strcmp(lookup_stale(cache, "joe", &added), "imap://a/");
 	test_assert(timeval_cmp(&added, &now) == 0);
 	test_assert_strcmp(lookup_stale(cache, "jim", &added), "miss");
@@ -183,21 +183,21 @@ static void test_referral_home_cache_stale(void)
 	test_assert(referral_home_cache_count(cache) == 0);
 
 	/* they count, and a new answer is new */
-	referral_home_cache_add(cache, "a", NULL);
-	referral_home_cache_add(cache, "b", NULL);
+	referral_home_cache_add(cache, "a", NULL, NULL);
+	referral_home_cache_add(cache, "b", NULL, NULL);
 	clock_forward(NEGATIVE_TTL_MSECS);
-	referral_home_cache_add(cache, "a", "1");
+	referral_home_cache_add(cache, "a", "1", NULL);
 	now = ioloop_timeval;
 	test_assert_strcmp(lookup_stale(cache, "a", &added), "1");
 	test_assert(timeval_cmp(&added, &now) == 0);
-	referral_home_cache_add(cache, "c", "3");
+	referral_home_cache_add(cache, "c", "3", NULL);
 	test_assert(referral_home_cache_count(cache) == 2);
 	test_assert_strcmp(lookup_stale(cache, "b", &added), "miss");
 	referral_home_cache_deinit(&cache);
 
 	/* not cached, but kept all the same */
 	cache = referral_home_cache_init(2, 0, 0, STALE_MSECS);
-	referral_home_cache_add(cache, "joe", "imap://a/");
+	referral_home_cache_add(cache, "joe", "imap://a/", NULL);
 	test_assert_strcmp(lookup(cache, "joe"), "miss");
 	test_assert_strcmp(lookup_stale(cache, "joe", &added), "imap://a/");
 	referral_home_cache_deinit(&cache);
@@ -213,9 +213,9 @@ static void test_referral_home_cache_remove(void)
 	cache = referral_home_cache_init(10, TTL_MSECS, NEGATIVE_TTL_MSECS,
 					 STALE_MSECS);
 	test_assert(referral_home_cache_clear(cache) == 0);
-	referral_home_cache_add(cache, "joe", "imap://a/");
-	referral_home_cache_add(cache, "jane", NULL);
-	referral_home_cache_add(cache, "jim", NULL);
+	referral_home_cache_add(cache, "joe", "imap://a/", NULL);
+	referral_home_cache_add(cache, "jane", NULL, NULL);
+	referral_home_cache_add(cache, "jim", NULL, NULL);
 	referral_home_cache_remove(cache, "nobody");
 	test_assert(referral_home_cache_count(cache) == 3);
 	referral_home_cache_remove(cache, "jane");
@@ -228,8 +228,68 @@ static void test_referral_home_cache_remove(void)
 	test_assert_strcmp(lookup(cache, "joe"), "miss");
 	test_assert_strcmp(lookup_stale(cache, "jim", &added), "miss");
 	test_assert(referral_home_cache_count(cache) == 0);
-	referral_home_cache_add(cache, "joe", "imap://a/");
+	referral_home_cache_add(cache, "joe", "imap://a/", NULL);
 	test_assert_strcmp(lookup(cache, "joe"), "imap://a/");
+	referral_home_cache_deinit(&cache);
+	test_end();
+}
+
+/* What an entry that changes takes with it. */
+static void test_referral_home_cache_entry(void)
+{
+	static const guid_128_t joe = { 1 }, jane = { 2 }, other = { 1, 1 };
+	struct referral_home_cache *cache;
+	unsigned int i;
+
+	test_begin("referral home cache: entries that change");
+	cache = referral_home_cache_init(100, TTL_MSECS, NEGATIVE_TTL_MSECS,
+					 0);
+	for (i = 0; i < 3; i++) {
+		/* several names of one user, and one of them twice */
+		referral_home_cache_add(cache, "joe", "imap://a/", joe);
+		referral_home_cache_add(cache, "joe@x", "imap://a/", joe);
+		referral_home_cache_add(cache, "joe@y", "imap://a/", joe);
+		referral_home_cache_add(cache, "joe@x", "imap://a/", joe);
+		referral_home_cache_add(cache, "jane", "imap://b/", jane);
+		/* an entry without a home, and no entry */
+		referral_home_cache_add(cache, "jim", NULL, other);
+		referral_home_cache_add(cache, "nobody", NULL, NULL);
+		referral_home_cache_add(cache, "none", NULL, NULL);
+
+		/* somebody new: that may be nobody */
+		referral_home_cache_entry_changed(cache,
+						  (const guid_128_t){ 9 });
+		test_assert_strcmp_idx(lookup(cache, "nobody"), "miss", i);
+		test_assert_strcmp_idx(lookup(cache, "none"), "miss", i);
+		test_assert_idx(referral_home_cache_count(cache) == 5, i);
+		switch (i) {
+		case 0:
+			break;
+		case 1:
+			referral_home_cache_remove(cache, "joe");
+			break;
+		case 2:
+			referral_home_cache_remove(cache, "joe@y");
+			break;
+		}
+		test_assert_strcmp_idx(lookup(cache, "joe@x"), "imap://a/", i);
+
+		referral_home_cache_entry_changed(cache, joe);
+		test_assert_strcmp_idx(lookup(cache, "joe"), "miss", i);
+		test_assert_strcmp_idx(lookup(cache, "joe@x"), "miss", i);
+		test_assert_strcmp_idx(lookup(cache, "joe@y"), "miss", i);
+		test_assert_strcmp_idx(lookup(cache, "jane"), "imap://b/", i);
+		test_assert_strcmp_idx(lookup(cache, "jim"), "none", i);
+		referral_home_cache_entry_changed(cache, other);
+		test_assert_strcmp_idx(lookup(cache, "jim"), "miss", i);
+		test_assert_idx(referral_home_cache_count(cache) == 1, i);
+		/* it has become somebody else's */
+		referral_home_cache_add(cache, "jane", "imap://b/", other);
+		referral_home_cache_entry_changed(cache, jane);
+		test_assert_strcmp_idx(lookup(cache, "jane"), "imap://b/", i);
+		referral_home_cache_entry_changed(cache, other);
+		test_assert_idx(referral_home_cache_count(cache) == 0, i);
+	}
 	referral_home_cache_deinit(&cache);
 	test_end();
 }
@@ -254,17 +314,17 @@ static void test_referral_home_cache_off(void)
 						 tests[i].ttl_msecs,
 						 tests[i].negative_ttl_msecs,
 						 0);
-		referral_home_cache_add(cache, "joe", "imap://a/");
-		referral_home_cache_add(cache, "jane", NULL);
+		referral_home_cache_add(cache, "joe", "imap://a/", NULL);
+		referral_home_cache_add(cache, "jane", NULL, NULL);
 		test_assert_strcmp_idx(lookup(cache, "joe"),
 				       tests[i].positive, i);
 		test_assert_strcmp_idx(lookup(cache, "jane"),
 				       tests[i].negative, i);
 		/* what is not cached does not leave the old answer either */
-		referral_home_cache_add(cache, "joe", NULL);
+		referral_home_cache_add(cache, "joe", NULL, NULL);
 		test_assert_strcmp_idx(lookup(cache, "joe"),
 				       tests[i].negative, i);
-		referral_home_cache_add(cache, "joe", "imap://a/");
+		referral_home_cache_add(cache, "joe", "imap://a/", NULL);
 		test_assert_strcmp_idx(lookup(cache, "joe"),
 				       tests[i].positive, i);
 		referral_home_cache_deinit(&cache);
@@ -280,6 +340,7 @@ int main(void)
 		test_referral_home_cache_lru,
 		test_referral_home_cache_stale,
 		test_referral_home_cache_remove,
+		test_referral_home_cache_entry,
 		test_referral_home_cache_off,
 		NULL
 	};

@@ -31,6 +31,8 @@ static struct referral_ldap_connection *test_conn;
 static struct referral_value_log *test_log;
 static struct referral_homes *test_homes;
 
+static const char *test_live = "no";
+
 static void test_home_begin(const char *name, const char *ttl,
 			    const char *stale_time)
 {
@@ -44,7 +46,8 @@ static void test_home_begin(const char *name, const char *ttl,
 	set = unit_ldap_settings(test_pool, "uris", test_server->uri,
 				 "timeout", "20s", "home_ttl", ttl,
 				 "home_negative_ttl", ttl,
-				 "stale_time", stale_time, NULL);
+				 "stale_time", stale_time,
+				 "live", test_live, NULL);
 	test_conn = referral_ldap_connection_init(set, unit_dir(), test_event);
 	test_log = referral_value_log_init(test_event);
 	test_homes = referral_homes_init(test_conn, set, test_log, test_event);
@@ -117,11 +120,19 @@ static const char *lookup(const char *user)
 	return result;
 }
 
+#define UUID "00112233-4455-6677-8899-aabbccddeeff"
+static const guid_128_t test_uuid = {
+	0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+	0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff
+};
+static const guid_128_t test_other_uuid = { 1 };
+
 static void home_answer(struct fake_ldap_request *request, const char *host)
 {
 	const struct fake_ldap_entry entry = {
 		"uid=x,dc=test", {
 			{ "mailHost", host, 0 },
+			{ "entryUUID", UUID, 0 },
 			{ NULL, NULL, 0 }
 		}
 	};
@@ -291,6 +302,62 @@ static void test_referral_home_flush(void)
 	test_home_end();
 }
 
+/* Entries change, and somebody tells us. */
+static void test_referral_home_entry_changed(void)
+{
+	struct test_lookup before, after;
+
+	test_live = "all";
+	test_home_begin("referral home: entries that change", "1h", "0");
+	test_live = "no";
+	test_result = LDAP_SUCCESS;
+	test_host = "imap2";
+	test_server->handler = test_handler;
+	test_assert_strcmp(lookup("bob"), "imap://imap2/");
+	test_assert_strcmp(lookup("bob@example.org"), "imap://imap2/");
+	test_assert_strcmp(lookup("nobody"), "none");
+	test_assert(strstr(fake_ldap_search(test_server, 0)->attributes,
+			   " entryUUID") != NULL);
+
+	/* somebody else's: this may be nobody's entry from now on */
+	referral_homes_entry_changed(test_homes, test_other_uuid);
+	test_assert_strcmp(lookup("bob"), "cached imap://imap2/");
+	test_assert_strcmp(lookup("nobody"), "none");
+	test_assert_strcmp(lookup("nobody"), "cached none");
+	/* all names of the one whose it is */
+	test_host = "imap3";
+	referral_homes_entry_changed(test_homes, test_uuid);
+	test_assert_strcmp(lookup("bob"), "imap://imap3/");
+	test_assert_strcmp(lookup("bob@example.org"), "imap://imap3/");
+	test_assert_strcmp(lookup("bob"), "cached imap://imap3/");
+
+	/* while a search is in flight, whose answer may be older */
+	referral_homes_entry_changed(test_homes, test_uuid);
+	test_server->handler = NULL;
+	test_server->search_count = 0;
+	test_lookup_start(&before, "bob");
+	unit_wait(test_server->search_count == 1);
+	referral_homes_entry_changed(test_homes, test_uuid);
+	test_server->handler = test_handler;
+	home_answer(fake_ldap_search(test_server, 6), "old");
+	unit_wait(before.callback_count == 1);
+	test_assert_strcmp(test_lookup_str(&before), "imap://old/");
+	test_host = "new";
+	test_lookup_start(&after, "bob");
+	unit_wait(after.callback_count == 1);
+	test_assert_strcmp(test_lookup_str(&after), "imap://new/");
+	test_lookup_free(&before);
+	test_lookup_free(&after);
+	test_home_end();
+
+	test_home_begin("referral home: not live", "1h", "0");
+	test_server->handler = test_handler;
+	test_assert_strcmp(lookup("bob"), "imap://new/");
+	test_assert(strstr(fake_ldap_search(test_server, 0)->attributes,
+			   "entryUUID") == NULL);
+	test_home_end();
+}
+
 static void test_expire(void)
 {
 	unit_run_msecs(TTL_MSECS * 2);
@@ -454,6 +521,7 @@ int main(void)
 		test_referral_home_one_search,
 		test_referral_home_again,
 		test_referral_home_flush,
+		test_referral_home_entry_changed,
 		test_referral_home_stale,
 		test_referral_home_stale_results,
 		test_referral_home_stale_broken,
