@@ -4,10 +4,13 @@
 #include <ldap.h>
 #include <openldap.h>
 
-/* One connection to one of the LDAP servers, shared by all searches. It is
-   opened by the first search and reopened by the next one after it was lost.
-   Searches that were in flight when it was lost are sent again. Nothing here
-   ever waits: the sockets are ours and non-blocking, and libldap only reads
+/* The LDAP servers, as one: all searches share a connection to the first one
+   that is well. It is opened by the first search and reopened by the next one
+   after it was lost. Searches that were in flight when it was lost, or that the
+   server could not serve, are sent again, to the next server if this one has
+   failed. A server that has failed is tried in the background, and used again
+   when it answers a search; while all have failed, searches fail at once. Nothing
+   here ever waits: the sockets are ours and non-blocking, and libldap only reads
    and writes them when there is something to do. */
 
 struct referral_ldap_settings;
@@ -146,7 +149,8 @@ referral_ldap_connection_persist(struct referral_ldap_connection *conn,
 void referral_ldap_persist_cancel(struct referral_ldap_persist **persist);
 
 struct referral_ldap_status {
-	/* The server that we are connected to, or else try next */
+	/* The server that is used, or would be; or the last one that has
+	   failed */
 	const char *uri;
 	/* "connected"; "connecting"; "disconnected": it was not needed, or
 	   lost; "failed": no server could be asked */

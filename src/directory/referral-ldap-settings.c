@@ -10,6 +10,8 @@
 #include <ctype.h>
 #include <ldap.h>
 
+/* As many as referral-ldap-connection can tell apart. */
+#define SERVERS_MAX 32
 #define WEEK_MSECS (7*24*3600*1000)
 
 #undef DEF
@@ -30,7 +32,17 @@ static const char *const scope_choices[] = {
 static const char *const live_choices[] = {
 	"no", "maps", "all", NULL
 };
+
 static const char *const no_yes_choices[] = { "no", "yes", NULL };
+
+/* In the order of enum referral_ldap_sasl. No mechanism is an empty value in a
+   file. */
+const char *const referral_ldap_sasl_names[] = {
+	"", "EXTERNAL", "GSSAPI", NULL
+};
+
+#define URIS_EXPECTED "expected ldap://host[:port], ldaps://host[:port] or " \
+	"ldapi://path"
 
 static int
 uri_parse(pool_t pool, const char *str, ARRAY_TYPE(referral_ldap_uri) *uris,
@@ -47,8 +59,8 @@ uri_parse(pool_t pool, const char *str, ARRAY_TYPE(referral_ldap_uri) *uris,
 	p = p == NULL ? NULL : strchr(p + 3, '/');
 	if (ldap_url_parse(str, &desc) != LDAP_URL_SUCCESS) {
 		*error_r = t_strdup_printf("referral_ldap_uris: %s: "
-			"expected ldap://host[:port] or ldapi://path, with / "
-			"in the path written as %%2F", str);
+			URIS_EXPECTED", with / in the path written as %%2F",
+			str);
 		return -1;
 	}
 	uri = array_append_space(uris);
@@ -57,7 +69,8 @@ uri_parse(pool_t pool, const char *str, ARRAY_TYPE(referral_ldap_uri) *uris,
 		uri->path = p_strdup(pool, desc->lud_host);
 		ret = uri->path != NULL && *uri->path == '/' &&
 			(p == NULL || p[1] == '\0') ? 0 : -1;
-	} else if (strcmp(desc->lud_scheme, "ldap") == 0) {
+	} else if (strcmp(desc->lud_scheme, "ldap") == 0 ||
+		   strcmp(desc->lud_scheme, "ldaps") == 0) {
 		struct referral_url url;
 		const char *error;
 
@@ -65,16 +78,17 @@ uri_parse(pool_t pool, const char *str, ARRAY_TYPE(referral_ldap_uri) *uris,
 
 		if (p != NULL)
 			server = t_strdup_until(server, p);
+		uri->tls = strcmp(desc->lud_scheme, "ldaps") == 0;
 		ret = p != NULL && p[1] != '\0' ? -1 :
-			referral_url_parse_server(pool, server, LDAP_PORT,
+			referral_url_parse_server(pool, server, uri->tls ?
+						  LDAPS_PORT : LDAP_PORT,
 						  &url, &error);
 		uri->host = ret < 0 ? NULL : url.host;
 		uri->port = url.port;
 	}
 	if (ret < 0) {
 		*error_r = t_strdup_printf("referral_ldap_uris: %s: "
-			"expected ldap://host[:port] or ldapi://path with an "
-			"absolute path", str);
+			URIS_EXPECTED" with an absolute path", str);
 	}
 	ldap_free_urldesc(desc);
 	return ret;
@@ -103,8 +117,7 @@ uris_check(const char *name ATTR_UNUSED, const char *value,
 	if (uris_parse(pool_datastack_create(), value, &uris, error_r) < 0)
 		return -1;
 	if (array_count(&uris) == 0) {
-		*error_r = "referral_ldap_uris is not set: "
-			"expected ldap://host[:port] or ldapi://path";
+		*error_r = "referral_ldap_uris is not set: " URIS_EXPECTED;
 		return -1;
 	}
 	return 0;
@@ -137,6 +150,20 @@ user_base_check(const char *name, const char *base, const char **error_r)
 	return referral_ldap_template_check(REFERRAL_LDAP_TEMPLATE_DN,
 		name, base, REFERRAL_LDAP_VARIABLES_OF_USER |
 		REFERRAL_LDAP_VARIABLE_HOSTNAME, 0, error_r);
+}
+
+static int
+min_protocol_check(const char *name, const char *value, const char **error_r)
+{
+	static const char *const protocols[] = {
+		"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", NULL
+	};
+
+	if (str_array_find(protocols, value))
+		return 0;
+	*error_r = t_strdup_printf("%s=%s: expected TLSv1, TLSv1.1, TLSv1.2 or "
+				   "TLSv1.3", name, value);
+	return -1;
 }
 
 static int
@@ -267,9 +294,26 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 	DEF(STR, uris, .default_value = "", .check = uris_check),
 	DEF(STR, bind_dn, .default_value = ""),
 	DEF(STR, password_file, .default_value = ""),
+	DEF(ENUM, sasl_mechanism, .default_value = "",
+	    .choices = referral_ldap_sasl_names),
+	DEF(STR, sasl_authzid, .default_value = ""),
+	DEF(STR, krb5_keytab, .default_value = ""),
+	DEF(STR, krb5_principal, .default_value = ""),
+	DEF(ENUM, starttls, .default_value = "no", .choices = no_yes_choices),
+	DEF(STR, tls_ca_file, .default_value = ""),
+	DEF(STR, tls_ca_dir, .default_value = ""),
+	DEF(STR, tls_cert_file, .default_value = ""),
+	DEF(STR, tls_key_file, .default_value = ""),
+	DEF(STR, tls_min_protocol, .default_value = "TLSv1.2",
+	    .check = min_protocol_check),
+	DEF(ENUM, tls_verify, .default_value = "yes",
+	    .choices = no_yes_choices),
 	DEF_MSECS(timeout, .default_value = "2s", .min = 100, .max = 60*1000),
 	DEF_MSECS(stale_time, .default_value = "1h", .max = WEEK_MSECS),
 	DEF(ENUM, live, .default_value = "maps", .choices = live_choices),
+	DEF_MSECS(connect_timeout, .default_value = "800ms",
+		  .min = 10, .max = 60*1000),
+	DEF_MSECS(idle_timeout, .default_value = "0", .max = WEEK_MSECS),
 	DEF(STR, base, .default_value = "", .check = base_check),
 	DEF(UINT, default_port, .default_value = "143",
 	    .min = 1, .max = 65535),
@@ -360,22 +404,101 @@ static const char *base_expand(pool_t pool, const char *template)
 	return p_strdup(pool, base);
 }
 
+/* Who we are to the directory. */
+static int
+settings_check_bind(const struct referral_ldap_settings *set,
+		    const char **error_r)
+{
+	const struct referral_ldap_uri *uri;
+	bool password = *set->password_file != '\0';
+	bool dn = *set->bind_dn != '\0';
+
+	switch ((enum referral_ldap_sasl)set->sasl_mechanism) {
+	case REFERRAL_LDAP_SASL_NONE:
+		if (dn == password)
+			break;
+		*error_r = "expected both referral_ldap_bind_dn and "
+			"referral_ldap_password_file, or neither of them for "
+			"an anonymous bind";
+		return -1;
+	case REFERRAL_LDAP_SASL_GSSAPI:
+#ifndef HAVE_KERBEROS
+		*error_r = "referral_ldap_sasl_mechanism=GSSAPI: expected "
+			"another one, as this was built without Kerberos";
+		return -1;
+#endif
+		if (*set->krb5_principal == '\0') {
+			*error_r = "referral_ldap_krb5_principal is not set: "
+				"expected a name such as imap/host.example.org "
+				"that is in the keytab";
+			return -1;
+		}
+		array_foreach(&set->parsed_uris, uri) {
+			if (uri->path == NULL)
+				continue;
+			*error_r = t_strdup_printf("referral_ldap_uris: %s: "
+				"expected ldap:// or ldaps:// with "
+				"referral_ldap_sasl_mechanism=GSSAPI",
+				uri->uri);
+			return -1;
+		}
+		/* fall through */
+	case REFERRAL_LDAP_SASL_EXTERNAL:
+		if (!dn && !password)
+			break;
+		*error_r = "expected neither referral_ldap_bind_dn nor "
+			"referral_ldap_password_file with "
+			"referral_ldap_sasl_mechanism";
+		return -1;
+	}
+	return 0;
+}
+
+static int
+settings_check_tls(const struct referral_ldap_settings *set,
+		   const char **error_r)
+{
+	const struct referral_ldap_uri *uri;
+	bool cert = *set->tls_cert_file != '\0';
+	bool key = *set->tls_key_file != '\0';
+
+	if (cert != key) {
+		*error_r = "expected both referral_ldap_tls_cert_file and "
+			"referral_ldap_tls_key_file, or neither of them";
+		return -1;
+	}
+	if (set->sasl_mechanism != REFERRAL_LDAP_SASL_EXTERNAL)
+		return 0;
+	array_foreach(&set->parsed_uris, uri) {
+		if (uri->path != NULL ||
+		    (cert && (uri->tls || set->starttls != 0)))
+			continue;
+		*error_r = t_strdup_printf("referral_ldap_uris: %s: expected "
+			"ldapi://, or TLS and referral_ldap_tls_cert_file, "
+			"with referral_ldap_sasl_mechanism=EXTERNAL",
+			uri->uri);
+		return -1;
+	}
+	return 0;
+}
+
 int referral_ldap_settings_check(struct referral_ldap_settings *set,
 				 pool_t pool, const char **error_r)
 {
 	if (uris_parse(pool, set->uris, &set->parsed_uris, error_r) < 0)
 		return -1;
 	if (array_count(&set->parsed_uris) == 0) {
-		*error_r = "referral_ldap_uris is not set: "
-			"expected ldap://host[:port] or ldapi://path";
+		*error_r = "referral_ldap_uris is not set: " URIS_EXPECTED;
 		return -1;
 	}
-	if ((*set->bind_dn != '\0') != (*set->password_file != '\0')) {
-		*error_r = "expected both referral_ldap_bind_dn and "
-			"referral_ldap_password_file, or neither of them for "
-			"an anonymous bind";
+	if (array_count(&set->parsed_uris) > SERVERS_MAX) {
+		*error_r = t_strdup_printf("referral_ldap_uris: expected at "
+					   "most %u servers", SERVERS_MAX);
 		return -1;
 	}
+	if (settings_check_bind(set, error_r) < 0 ||
+	    settings_check_tls(set, error_r) < 0)
+		return -1;
 	if (*set->home_base == '\0')
 		set->home_base = set->base;
 	if (*set->mailbox_base == '\0')

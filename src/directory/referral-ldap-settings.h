@@ -12,9 +12,11 @@ struct referral_ldap_uri {
 	const char *uri;
 	/* ldapi: the socket. */
 	const char *path;
-	/* ldap: a name or an address, and the port. */
+	/* ldap, ldaps: a name or an address, and the port. */
 	const char *host;
 	in_port_t port;
+	/* ldaps */
+	bool tls;
 };
 ARRAY_DEFINE_TYPE(referral_ldap_uri, struct referral_ldap_uri);
 
@@ -27,15 +29,36 @@ enum referral_ldap_live {
 	REFERRAL_LDAP_LIVE_ALL,
 };
 
+enum referral_ldap_sasl {
+	/* A simple bind */
+	REFERRAL_LDAP_SASL_NONE,
+	REFERRAL_LDAP_SASL_EXTERNAL,
+	REFERRAL_LDAP_SASL_GSSAPI,
+};
+extern const char *const referral_ldap_sasl_names[];
+
 /* The referral_ldap_* settings. What they mean is said in
    conf/imap-referral-ldap.conf.ext. */
 struct referral_ldap_settings {
 	const char *uris;
 	const char *bind_dn;
 	const char *password_file;
+	unsigned int sasl_mechanism; /* enum referral_ldap_sasl */
+	const char *sasl_authzid;
+	const char *krb5_keytab;
+	const char *krb5_principal;
+	unsigned int starttls;
+	const char *tls_ca_file;
+	const char *tls_ca_dir;
+	const char *tls_cert_file;
+	const char *tls_key_file;
+	const char *tls_min_protocol;
+	unsigned int tls_verify;
 	unsigned int timeout_msecs;
 	unsigned int stale_time_msecs;
 	unsigned int live; /* enum referral_ldap_live */
+	unsigned int connect_timeout_msecs;
+	unsigned int idle_timeout_msecs;
 	const char *base;
 	unsigned int default_port;
 	/* enum referral_ldap_preset_id */

@@ -179,6 +179,9 @@ fake_ldap_request_decode(pool_t pool, BerElement *ber)
 	case LDAP_REQ_SEARCH:
 		request->type = FAKE_LDAP_SEARCH;
 		search_decode(request, pool, ber);
+		if (request->scope == LDAP_SCOPE_BASE &&
+		    strcmp(request->attributes, LDAP_NO_ATTRS) == 0)
+			request->type = FAKE_LDAP_PROBE;
 		break;
 	case LDAP_REQ_ABANDON:
 		request->type = FAKE_LDAP_ABANDON;

@@ -88,6 +88,14 @@ fake_ldap_handle(struct fake_ldap_conn *conn,
 		if (server->handler != NULL)
 			server->handler(request, server->context);
 		break;
+	case FAKE_LDAP_PROBE:
+		server->probe_count++;
+		if (!server->ignore_probes) {
+			fake_ldap_send_result_tag(request,
+						  LDAP_RES_SEARCH_RESULT,
+						  server->probe_result, NULL);
+		}
+		break;
 	case FAKE_LDAP_ABANDON:
 		server->abandon_count++;
 		break;

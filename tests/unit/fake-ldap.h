@@ -18,6 +18,9 @@
 enum fake_ldap_type {
 	FAKE_LDAP_BIND,
 	FAKE_LDAP_SEARCH,
+	/* A search that only asks whether the server is there: of no attribute
+	   of one entry. */
+	FAKE_LDAP_PROBE,
 	FAKE_LDAP_ABANDON,
 	FAKE_LDAP_UNBIND,
 };
@@ -74,6 +77,9 @@ struct fake_ldap {
 	const char *bind_text;
 	/* Binds are not answered. */
 	bool ignore_binds;
+	/* How probes are answered: tests need not know of them. */
+	int probe_result;
+	bool ignore_probes;
 	/* Nothing is read from now on. */
 	bool deaf;
 	/* Called for each search; NULL: the test answers them itself. */
@@ -82,7 +88,8 @@ struct fake_ldap {
 
 	/* For tests to read: how many of what there were. */
 	unsigned int conn_count;
-	unsigned int bind_count, search_count, abandon_count, unbind_count;
+	unsigned int bind_count, search_count, probe_count;
+	unsigned int abandon_count, unbind_count;
 	/* Now open */
 	unsigned int open_count;
 

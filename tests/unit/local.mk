@@ -5,7 +5,7 @@ unit_directory_ldadd = \
 	tests/unit/libunit_ldap.la \
 	src/directory/libreferral_directory.la \
 	$(LDADD) \
-	$(LDAP_LIBS)
+	$(LDAP_LIBS) $(KERBEROS_LIBS)
 
 check_PROGRAMS = \
 	tests/unit/test-dict-referral-ldap \

@@ -290,7 +290,7 @@ static void test_referral_ldap_settings_uris(void)
 		{ "ldap:///dc=example,dc=org", NULL, NULL, 0, 0 },
 		{ "http://ldap1/", NULL, NULL, 0, 0 },
 		/* 20 */
-		{ "ldaps://ldap1", NULL, NULL, 0, 0 },
+		{ "cldap://ldap1", NULL, NULL, 0, 0 },
 		{ "cldap://ldap1", NULL, NULL, 0, 0 },
 		{ "ldap://ldap_1", NULL, NULL, 0, 0 },
 		{ "ldap://ldap1%0A", NULL, NULL, 0, 0 },
@@ -327,8 +327,9 @@ static void test_referral_ldap_settings_uris(void)
 			test_assert_idx(ret == -1, i);
 			test_assert_idx(error != NULL &&
 				strstr(error, P"uris: ") == error &&
-				strstr(error, ": expected ldap://host[:port] "
-				       "or ldapi://path") != NULL, i);
+				strstr(error, ": expected ldap://host[:port], "
+				       "ldaps://host[:port] or "
+				       "ldapi://path") != NULL, i);
 			continue;
 		}
 		test_assert_idx(ret == 0, i);
