@@ -18,9 +18,11 @@ check_PROGRAMS = \
 	tests/unit/test-referral-followers \
 	tests/unit/test-referral-home \
 	tests/unit/test-referral-home-cache \
+	tests/unit/test-referral-home-value \
 	tests/unit/test-referral-iterate \
 	tests/unit/test-referral-key \
 	tests/unit/test-referral-ldap-connection \
+	tests/unit/test-referral-ldap-dn \
 	tests/unit/test-referral-ldap-password \
 	tests/unit/test-referral-ldap-reconnect \
 	tests/unit/test-referral-ldap-resolve \
@@ -31,6 +33,8 @@ check_PROGRAMS = \
 	tests/unit/test-referral-mailbox-load \
 	tests/unit/test-referral-mailbox-map \
 	tests/unit/test-referral-plugin-settings \
+	tests/unit/test-referral-reader \
+	tests/unit/test-referral-reader-cache \
 	tests/unit/test-referral-response \
 	tests/unit/test-referral-self \
 	tests/unit/test-referral-self-lookup \
@@ -41,7 +45,8 @@ check_PROGRAMS = \
 	tests/unit/test-referral-status \
 	tests/unit/test-referral-sync-message \
 	tests/unit/test-referral-url \
-	tests/unit/test-referral-value-log
+	tests/unit/test-referral-value-log \
+	tests/unit/test-referral-visibility
 if DOVECOT_2_3
 check_PROGRAMS += \
 	tests/unit/test-dict-driver \
@@ -146,3 +151,13 @@ tests_unit_test_referral_sync_message_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_sync_message_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_value_log_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_value_log_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_home_value_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_home_value_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_ldap_dn_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_ldap_dn_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_reader_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_reader_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_reader_cache_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_reader_cache_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_visibility_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_visibility_LDADD = $(unit_directory_ldadd)
