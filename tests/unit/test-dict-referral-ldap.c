@@ -238,6 +238,61 @@ static void test_dict_referral_ldap_lookup(void)
 	test_dict_end();
 }
 
+/* What is asked of the driver itself. */
+static void test_dict_referral_ldap_words(void)
+{
+	struct test_lookup lookup;
+
+	test_dict_begin("dict referral-ldap: status and flush");
+	test_lookup_start(&lookup, REFERRAL_KEY_STATUS);
+	/* at once, and without asking anybody */
+	test_assert(lookup.callback_count == 1 && lookup.ret == 1);
+	test_assert_strcmp(lookup.value, t_strdup_printf("server=%s "
+		"state=disconnected requests=0 hits=0 misses=0 stale=0 "
+		"failures=0 homes=0 homes_mode=timed searches=0 "
+		"mailboxes=- mailboxes_mode=- mailboxes_age=- "
+		"servers=- servers_mode=- servers_age=-", test_server->uri));
+	test_lookup_free(&lookup);
+	test_lookup_start(&lookup, REFERRAL_KEY_FLUSH);
+	test_assert(lookup.callback_count == 1 && lookup.ret == 1);
+	test_assert_strcmp(lookup.value, "homes=0 mailboxes=- servers=-");
+	test_lookup_free(&lookup);
+	unit_run_msecs(10);
+	test_assert(test_server->conn_count == 0);
+
+	test_hold_loads = TRUE;
+	test_lookup_start(&lookup, REFERRAL_KEY_HOME"bob");
+	unit_wait(lookup.callback_count == 1);
+	test_lookup_free(&lookup);
+	unit_wait(test_load != NULL);
+	/* while it hangs */
+	test_lookup_start(&lookup, REFERRAL_KEY_STATUS);
+	test_assert(lookup.callback_count == 1);
+	test_assert(strstr(lookup.value, " state=connected requests=1 hits=0 "
+			   "misses=1 stale=0 failures=0 homes=1 "
+			   "homes_mode=timed searches=1 mailboxes=- ") != NULL);
+	test_lookup_free(&lookup);
+
+	/* not what is on its way, but all of it once more */
+	test_lookup_start(&lookup, REFERRAL_KEY_FLUSH);
+	test_assert(lookup.callback_count == 1);
+	test_assert_strcmp(lookup.value, "homes=1 mailboxes=reload servers=-");
+	test_lookup_free(&lookup);
+	test_lookup_start(&lookup, REFERRAL_KEY_MAILBOX"Shared\\|sales");
+	test_hold_loads = FALSE;
+	test_expect_error_string("cn=broken,dc=test: Skipping ");
+	load_answer(test_load);
+	unit_wait(lookup.callback_count == 1);
+	test_expect_no_more_errors();
+	test_assert(lookup.ret == 1);
+	test_lookup_free(&lookup);
+	test_lookup_start(&lookup, REFERRAL_KEY_STATUS);
+	test_assert(strstr(lookup.value, " mailboxes=4 mailboxes_mode=timed "
+			   "mailboxes_age=") != NULL);
+	test_lookup_free(&lookup);
+	test_dict_end();
+}
+
 /* The dict process closes dicts that nobody uses: the directory stays, with
    its cache and its connection. */
 static void test_dict_referral_ldap_reopen(void)
@@ -522,6 +577,7 @@ int main(void)
 	static void (*const test_functions[])(void) = {
 		test_dict_referral_ldap_directories,
 		test_dict_referral_ldap_lookup,
+		test_dict_referral_ldap_words,
 		test_dict_referral_ldap_reopen,
 		test_dict_referral_ldap_deinit,
 		test_dict_referral_ldap_iterate,
