@@ -310,8 +310,8 @@ class Dict:
     def home(self, user: str | bytes) -> str | None:
         return self.get("home", user)
 
-    def mailbox(self, name: str | bytes) -> str | None:
-        return self.get("mailbox", name)
+    def mailbox(self, name: str | bytes, user: str = "alice") -> str | None:
+        return self.get("mailbox", name, user)
 
     def word(self, key: str) -> str:
         """The value of a key that is not about the directory: status or
@@ -343,10 +343,10 @@ class Dict:
         except DictFailure:
             return True
 
-    def mailboxes(self) -> dict[str, str]:
+    def mailboxes(self, user: str = "alice") -> dict[str, str]:
         """All rows, by mailbox name."""
         process = self._sandbox.doveadm_dict(
-            "iter", "shared/imap-referral/mailbox/", **self._dict)
+            "iter", "shared/imap-referral/mailbox/", user=user, **self._dict)
         out, err = process.communicate(timeout=DEADLINE_SECS * 2)
         if process.returncode != 0:
             raise DictFailure(err.decode(errors="replace"))
