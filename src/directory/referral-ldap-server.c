@@ -356,12 +356,24 @@ static const struct referral_ldap_link_callbacks server_link_callbacks = {
 	.failed = server_link_failed,
 };
 
+/* How long it may take to become ready. */
+static unsigned int server_attempt_msecs(struct referral_ldap_server *server)
+{
+	const struct referral_ldap_connection *conn = server->conn;
+	const struct referral_ldap_settings *set = conn->set;
+
+	/* Nobody waits for a trial, or there is nobody else to ask. */
+	if (server->trial ||
+	    referral_ldap_connection_choose(conn, 1U << server->idx) == NULL)
+		return set->timeout_msecs;
+	/* All servers can be tried before the requests time out. */
+	return I_MIN(set->connect_timeout_msecs,
+		     set->timeout_msecs / array_count(&conn->servers));
+}
+
 void referral_ldap_server_open(struct referral_ldap_server *server)
 {
 	struct referral_ldap_connection *conn = server->conn;
-	/* So that all servers can be tried before the requests time out. */
-	unsigned int attempt_msecs = I_MIN(conn->set->connect_timeout_msecs,
-		conn->set->timeout_msecs / array_count(&conn->servers));
 	const struct referral_ldap_link_settings link_set = {
 		.set = conn->set,
 		.uri = server->uri,
@@ -369,9 +381,7 @@ void referral_ldap_server_open(struct referral_ldap_server *server)
 		.tls = conn->tls,
 		.tickets = conn->tickets,
 		.event = conn->event,
-		/* nobody waits for a trial */
-		.timeout_msecs = server->trial ? conn->set->timeout_msecs :
-			attempt_msecs,
+		.timeout_msecs = server_attempt_msecs(server),
 	};
 
 	if (server->link != NULL)

@@ -296,6 +296,7 @@ class Dict:
     def __init__(self, sandbox: Sandbox, name: str = "imap_referral",
                  number: int = 1) -> None:
         self._sandbox = sandbox
+        self.name = name
         self._dict = {"name": name, "number": number}
 
     def start(self, kind: str, name: str | bytes,

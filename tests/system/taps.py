@@ -28,6 +28,8 @@ class Relay:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._closed = False
         self.accepted = 0
+        # Connections that the client has ended.
+        self.ended = 0
         listener.listen(128)
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -99,6 +101,8 @@ class Relay:
                 target.sendall(data)
         except OSError:
             pass
+        if from_client:
+            self.ended += 1
         _shut(source)
         _shut(target)
 
