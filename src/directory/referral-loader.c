@@ -8,6 +8,9 @@
 #include "referral-map.h"
 #include "referral-loader.h"
 
+/* A server that loses the connection in each load is of no use. */
+#define REFERRAL_LOAD_MAX_ATTEMPTS 4
+
 struct referral_loader {
 	struct referral_ldap_connection *conn;
 	const struct referral_ldap_settings *set;
@@ -18,7 +21,27 @@ struct referral_loader {
 
 	/* Not NULL while it is loading. */
 	struct referral_map *map;
+	/* How often it was begun */
+	unsigned int attempts;
+	bool refused;
 };
+
+void referral_load_get_search(const struct referral_load *load,
+			      struct referral_ldap_search *search_r)
+{
+	i_zero(search_r);
+	search_r->base = load->base;
+	search_r->scope = load->scope;
+	search_r->filter = referral_ldap_template_expand(load->filter, "");
+	search_r->attributes = load->attributes;
+}
+
+const char *referral_load_limit_error(const struct referral_load *load)
+{
+	return t_strdup_printf("The directory has more than %u %s: "
+			       "%s has to be raised", load->limit, load->what,
+			       load->limit_setting);
+}
 
 #undef referral_loader_init
 struct referral_loader *
@@ -64,6 +87,13 @@ static void loader_finish(struct referral_loader *loader, const char *error)
 static void
 loader_search(struct referral_loader *loader, const struct berval *cookie);
 
+static void loader_begin(struct referral_loader *loader)
+{
+	loader->attempts++;
+	loader->map = loader->load.map_init();
+	loader_search(loader, NULL);
+}
+
 static void
 loader_page_callback(struct referral_ldap_result *result,
 		     struct referral_loader *loader)
@@ -80,12 +110,16 @@ loader_page_callback(struct referral_ldap_result *result,
 		}
 	} T_END;
 
-	if (result->error != NULL)
+	if (result->cookie_lost &&
+	    loader->attempts < REFERRAL_LOAD_MAX_ATTEMPTS) {
+		referral_map_unref(&loader->map);
+		loader_begin(loader);
+	} else if (result->error != NULL) {
+		loader->refused = result->refused;
 		loader_finish(loader, result->error);
-	else if (referral_map_count(loader->map) > load->limit) {
-		loader_finish(loader, t_strdup_printf("The directory has more "
-			"than %u %s: %s has to be raised",
-			load->limit, load->what, load->limit_setting));
+	} else if (referral_map_count(loader->map) > load->limit) {
+		loader->refused = TRUE;
+		loader_finish(loader, referral_load_limit_error(load));
 	} else if (result->cookie.bv_len > 0)
 		loader_search(loader, &result->cookie);
 	else
@@ -95,16 +129,11 @@ loader_page_callback(struct referral_ldap_result *result,
 static void
 loader_search(struct referral_loader *loader, const struct berval *cookie)
 {
-	const struct referral_load *load = &loader->load;
-	const struct referral_ldap_search search = {
-		.base = load->base,
-		.scope = load->scope,
-		.filter = referral_ldap_template_expand(load->filter, ""),
-		.attributes = load->attributes,
-		.page_size = load->page_size,
-		.cookie = cookie,
-	};
+	struct referral_ldap_search search;
 
+	referral_load_get_search(&loader->load, &search);
+	search.page_size = loader->load.page_size;
+	search.cookie = cookie;
 	referral_ldap_connection_search(loader->conn, &search,
 					loader_page_callback, loader);
 }
@@ -113,8 +142,14 @@ void referral_loader_start(struct referral_loader *loader)
 {
 	if (loader->map != NULL)
 		return;
-	loader->map = loader->load.map_init();
-	loader_search(loader, NULL);
+	loader->attempts = 0;
+	loader->refused = FALSE;
+	loader_begin(loader);
+}
+
+bool referral_loader_is_refused(const struct referral_loader *loader)
+{
+	return loader->refused;
 }
 
 bool referral_loader_is_loading(const struct referral_loader *loader)

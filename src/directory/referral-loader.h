@@ -6,6 +6,7 @@ struct referral_loader;
 
 struct referral_ldap_connection;
 struct referral_ldap_entry;
+struct referral_ldap_search;
 struct referral_ldap_settings;
 struct referral_map;
 struct referral_value_log;
@@ -35,6 +36,12 @@ struct referral_load {
 			  const struct referral_ldap_entry *entry);
 };
 
+/* Its search, without pages, allocated from the data stack. */
+void referral_load_get_search(const struct referral_load *load,
+			      struct referral_ldap_search *search_r);
+/* What to say when there are too many. Allocated from the data stack. */
+const char *referral_load_limit_error(const struct referral_load *load);
+
 /* Gets a finished map, or NULL and what went wrong. The map's reference is the
    callback's from then on. */
 typedef void
@@ -57,8 +64,12 @@ referral_loader_init(struct referral_ldap_connection *conn,
 void referral_loader_deinit(struct referral_loader **loader);
 
 /* Load all of it, and call back once; possibly before this returns. Does
-   nothing if it is loading already. */
+   nothing if it is loading already. When the connection is lost between two
+   pages, it begins with the first one again, a few times. */
 void referral_loader_start(struct referral_loader *loader);
+/* In the callback: the directory could be asked, and there is an error all the
+   same. */
+bool referral_loader_is_refused(const struct referral_loader *loader);
 bool referral_loader_is_loading(const struct referral_loader *loader);
 
 #endif

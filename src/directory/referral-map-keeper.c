@@ -3,11 +3,22 @@
 #include "lib.h"
 #include "ioloop.h"
 #include "llist.h"
+#include "time-util.h"
 #include "referral-ldap-settings.h"
 #include "referral-loader.h"
 #include "referral-map.h"
+#include "referral-map-sync.h"
+#include "referral-stale.h"
 #include "referral-status.h"
 #include "referral-map-keeper.h"
+
+/* After a failure it is tried again after that long, which doubles each time
+   until it is as long as between two loads. */
+#define REFERRAL_MAP_RETRY_MSECS 250
+/* The same for live searches that a server does not do. */
+#define REFERRAL_MAP_LIVE_RETRY_MAX_MSECS (3600*1000)
+/* A live search that ends earlier than that is not begun again at once. */
+#define REFERRAL_MAP_LIVE_MIN_MSECS 1000
 
 /* Somebody who waits for the map. */
 struct referral_map_waiter {
@@ -19,18 +30,38 @@ struct referral_map_waiter {
 };
 
 struct referral_map_keeper {
+	const struct referral_ldap_settings *set;
 	const char *what;
-	unsigned int timeout_msecs, refresh_msecs;
+	unsigned int refresh_msecs;
 	struct event *event;
 
 	struct referral_loader *loader;
-	/* NULL if it was never loaded, or the last try failed: then we cannot
-	   say that something is not in it. */
-	struct referral_map *map;
-	/* When it was loaded */
-	struct timeval synced;
-	struct timeout *to_refresh;
+	/* NULL: no live updates are wanted */
+	struct referral_map_sync *live;
+	struct referral_stale *stale;
 	struct referral_map_waiter *waiters_head, *waiters_tail;
+
+	/* What was known last; NULL: nothing, ever, or the directory has said
+	   that it does not tell. */
+	struct referral_map *map;
+	/* When the directory last said what is in it */
+	struct timeval synced;
+	/* The map is right, as far as is known. If not, it is answered only
+	   while it may be stale. */
+	bool current;
+
+	/* Begins the next attempt. */
+	struct timeout *to_next;
+	unsigned int retry_msecs;
+	/* No live search is tried before that, after this wait */
+	struct timeval live_next;
+	unsigned int live_retry_msecs;
+	/* Since when there is one */
+	struct timeval live_since;
+	/* Why there is none while others think there is; to be logged when
+	   loading works: if it does not, that is what has to be said. */
+	char *live_error;
+	bool live_error_logged;
 
 	/* Some load was begun. */
 	bool started;
@@ -39,6 +70,10 @@ struct referral_map_keeper {
 	bool load_failed;
 	bool stopped;
 };
+
+/*
+ * Waiters
+ */
 
 static void
 waiter_finish(struct referral_map_waiter *waiter, struct referral_map *map,
@@ -61,12 +96,108 @@ static void waiter_timeout(struct referral_map_waiter *waiter)
 				      keeper->what));
 }
 
+/* Give them the map, or what may be given in its place. */
+static void
+keeper_finish_waiters(struct referral_map_keeper *keeper, const char *error)
+{
+	struct referral_map_waiter *waiter;
+	struct referral_map_waiter *head = keeper->waiters_head;
+	struct referral_map_waiter *tail = keeper->waiters_tail;
+	struct referral_map *map = NULL;
+
+	if (head == NULL)
+		return;
+	if (keeper->map != NULL &&
+	    (keeper->current || referral_stale_use(keeper->stale,
+						   &keeper->synced))) {
+		map = keeper->map;
+		referral_map_ref(map);
+	}
+	/* Callbacks may add others, and these may fail at once. */
+	keeper->waiters_head = keeper->waiters_tail = NULL;
+	error = t_strdup(error);
+	while ((waiter = head) != NULL) {
+		DLLIST2_REMOVE(&head, &tail, waiter);
+		waiter_finish(waiter, map, map == NULL ? error : NULL);
+	}
+	referral_map_unref(&map);
+}
+
+/*
+ * Attempts to know what is in the directory
+ */
+
+static bool keeper_is_trying(const struct referral_map_keeper *keeper)
+{
+	return referral_loader_is_loading(keeper->loader) ||
+		(keeper->live != NULL &&
+		 referral_map_sync_is_running(keeper->live) &&
+		 !referral_map_sync_is_live(keeper->live));
+}
+
+static bool keeper_is_live(const struct referral_map_keeper *keeper)
+{
+	return keeper->live != NULL && referral_map_sync_is_live(keeper->live);
+}
+
+static bool keeper_wants_live(const struct referral_map_keeper *keeper)
+{
+	return keeper->live != NULL && !keeper->stopped &&
+		timeval_cmp(&ioloop_timeval, &keeper->live_next) >= 0;
+}
+
+/* Does nothing if one is going on. May be finished before this returns. */
+static void keeper_try(struct referral_map_keeper *keeper)
+{
+	timeout_remove(&keeper->to_next);
+	keeper->started = TRUE;
+	if (keeper_is_trying(keeper) || keeper_is_live(keeper))
+		return;
+	if (keeper_wants_live(keeper))
+		referral_map_sync_start(keeper->live);
+	else
+		referral_loader_start(keeper->loader);
+}
+
+/* Not all who have lost the same server at the same time come back at the same
+   time. */
+static unsigned int with_jitter(unsigned int msecs)
+{
+	return msecs / 4 * 3 + i_rand_limit(msecs / 2 + 1);
+}
+
+static unsigned int wait_longer(unsigned int msecs, unsigned int first_msecs,
+				unsigned int max_msecs)
+{
+	return msecs == 0 ? I_MIN(first_msecs, max_msecs) :
+		I_MIN(msecs * 2, max_msecs);
+}
+
+static void
+keeper_try_later(struct referral_map_keeper *keeper, unsigned int msecs)
+{
+	timeout_remove(&keeper->to_next);
+	if (!keeper->stopped)
+		keeper->to_next = timeout_add(msecs, keeper_try, keeper);
+}
+
+/* The next load, or earlier, when a live search is due. */
+static void keeper_refresh_later(struct referral_map_keeper *keeper)
+{
+	long long msecs = keeper->refresh_msecs;
+
+	if (keeper->live != NULL) {
+		msecs = I_MIN(msecs, timeval_diff_usecs(&keeper->live_next,
+						&ioloop_timeval) / 1000 + 1);
+	}
+	keeper_try_later(keeper, I_MAX(msecs, 1));
+}
+
 /* Once for each time that it begins or ends to fail. */
 static void
-keeper_log_loaded(struct referral_map_keeper *keeper, struct referral_map *map,
-		  const char *error)
+keeper_log_loaded(struct referral_map_keeper *keeper, const char *error)
 {
-	bool failed = map == NULL;
+	bool failed = error != NULL;
 
 	if (failed == keeper->load_failed || keeper->stopped)
 		return;
@@ -76,60 +207,195 @@ keeper_log_loaded(struct referral_map_keeper *keeper, struct referral_map *map,
 			keeper->what, error);
 	} else {
 		e_info(keeper->event, "Loading the %s works again: %u found",
-		       keeper->what, referral_map_count(map));
+		       keeper->what, referral_map_count(keeper->map));
 	}
 }
+
+static void
+keeper_known(struct referral_map_keeper *keeper, struct referral_map *map)
+{
+	if (keeper->map != map) {
+		referral_map_unref(&keeper->map);
+		keeper->map = map;
+		referral_map_ref(map);
+	}
+	keeper->synced = ioloop_timeval;
+	keeper->current = TRUE;
+	keeper->retry_msecs = 0;
+	referral_stale_answered(keeper->stale);
+	keeper_log_loaded(keeper, NULL);
+}
+
+static void
+keeper_failed(struct referral_map_keeper *keeper, const char *error,
+	      bool refused)
+{
+	keeper->current = FALSE;
+	if (refused) {
+		referral_stale_answered(keeper->stale);
+		referral_map_unref(&keeper->map);
+		if (keeper->live != NULL)
+			referral_map_sync_stop(keeper->live);
+	} else
+		referral_stale_failed(keeper->stale, error);
+	keeper_log_loaded(keeper, error);
+	keeper->retry_msecs = wait_longer(keeper->retry_msecs,
+					  REFERRAL_MAP_RETRY_MSECS,
+					  keeper->refresh_msecs);
+	keeper_try_later(keeper, with_jitter(keeper->retry_msecs));
+	keeper_finish_waiters(keeper, error);
+}
+
+/*
+ * Live
+ */
+
+static void
+keeper_live_refreshed(struct referral_map *map, void *context)
+{
+	struct referral_map_keeper *keeper = context;
+
+	if (keeper->live_error_logged) {
+		e_info(keeper->event, "Live updates of the %s work again",
+		       keeper->what);
+	}
+	keeper->live_error_logged = FALSE;
+	i_free(keeper->live_error);
+	keeper->live_since = ioloop_timeval;
+	timeout_remove(&keeper->to_next);
+	keeper_known(keeper, map);
+	keeper_finish_waiters(keeper, NULL);
+}
+
+static void keeper_live_changed(void *context)
+{
+	struct referral_map_keeper *keeper = context;
+
+	keeper->synced = ioloop_timeval;
+}
+
+static const char *
+keeper_live_remedy(const struct referral_map_keeper *keeper,
+		   enum referral_sync_end reason)
+{
+	switch (reason) {
+	case REFERRAL_SYNC_END_UNSUPPORTED:
+		return " - the server needs the overlay syncprov, or "
+			"referral_ldap_live = no";
+	case REFERRAL_SYNC_END_SIZE_LIMIT:
+		return t_strdup_printf(" - the server's size limit for '%s' "
+			"has to be raised (slapd.conf: limits "
+			"dn.exact=... size=unlimited)", keeper->set->bind_dn);
+	case REFERRAL_SYNC_END_REFUSED:
+	case REFERRAL_SYNC_END_GARBAGE:
+	case REFERRAL_SYNC_END_LOST:
+		break;
+	}
+	return "";
+}
+
+static void
+keeper_live_end(enum referral_sync_end reason, const char *error,
+		void *context)
+{
+	struct referral_map_keeper *keeper = context;
+	bool lost = reason == REFERRAL_SYNC_END_LOST;
+
+	if (keeper->stopped) {
+		keeper_finish_waiters(keeper, error);
+		return;
+	}
+	if (keeper->live_since.tv_sec != 0) {
+		/* until now it was right */
+		if (keeper->current)
+			keeper->synced = ioloop_timeval;
+		if (timeval_diff_usecs(&ioloop_timeval, &keeper->live_since) /
+		    1000 >= REFERRAL_MAP_LIVE_MIN_MSECS && lost) {
+			/* servers are restarted: see what has changed */
+			keeper->live_retry_msecs = 0;
+			i_zero(&keeper->live_since);
+			keeper_try(keeper);
+			return;
+		}
+		i_zero(&keeper->live_since);
+	}
+
+	i_free(keeper->live_error);
+	keeper->live_error = i_strconcat(error,
+		keeper_live_remedy(keeper, reason), NULL);
+	keeper->live_retry_msecs = wait_longer(keeper->live_retry_msecs,
+		lost ? REFERRAL_MAP_RETRY_MSECS : keeper->refresh_msecs,
+		lost ? keeper->refresh_msecs :
+		REFERRAL_MAP_LIVE_RETRY_MAX_MSECS);
+	keeper->live_next = ioloop_timeval;
+	timeval_add_msecs(&keeper->live_next,
+			  with_jitter(keeper->live_retry_msecs));
+	keeper_try(keeper);
+}
+
+static void keeper_log_live(struct referral_map_keeper *keeper)
+{
+	if (keeper->live_error == NULL || keeper->live_error_logged ||
+	    keeper->stopped)
+		return;
+	keeper->live_error_logged = TRUE;
+	e_info(keeper->event, "No live updates of the %s, loading them every "
+	       "%u s instead: %s", keeper->what, keeper->refresh_msecs / 1000,
+	       keeper->live_error);
+}
+
+/*
+ * Timed
+ */
 
 static void
 keeper_loaded(struct referral_map *map, const char *error,
 	      struct referral_map_keeper *keeper)
 {
-	struct referral_map_waiter *waiter;
-	struct referral_map_waiter *head = keeper->waiters_head;
-	struct referral_map_waiter *tail = keeper->waiters_tail;
-
 	if (keeper->load_again && !keeper->stopped) {
 		keeper->load_again = FALSE;
 		referral_map_unref(&map);
-		referral_map_keeper_start(keeper);
+		keeper_try(keeper);
 		return;
 	}
-	keeper_log_loaded(keeper, map, error);
-	referral_map_unref(&keeper->map);
-	keeper->map = map;
-	keeper->synced = ioloop_timeval;
-	timeout_remove(&keeper->to_refresh);
-	if (!keeper->stopped) {
-		keeper->to_refresh = timeout_add(keeper->refresh_msecs,
-						 referral_map_keeper_start,
-						 keeper);
+	if (map == NULL) {
+		keeper_failed(keeper, error,
+			      referral_loader_is_refused(keeper->loader));
+		return;
 	}
-
-	if (map != NULL)
-		referral_map_ref(map);
-	/* Callbacks may add others, and these may fail at once. */
-	keeper->waiters_head = keeper->waiters_tail = NULL;
-	while ((waiter = head) != NULL) {
-		DLLIST2_REMOVE(&head, &tail, waiter);
-		waiter_finish(waiter, map, error);
-	}
+	/* what it knew is older: next time, everything comes */
+	if (keeper->live != NULL)
+		referral_map_sync_stop(keeper->live);
+	keeper_known(keeper, map);
 	referral_map_unref(&map);
+	keeper_log_live(keeper);
+	keeper_refresh_later(keeper);
+	keeper_finish_waiters(keeper, NULL);
 }
+
+/*
+ * Keeper
+ */
 
 void referral_map_keeper_start(struct referral_map_keeper *keeper)
 {
-	keeper->started = TRUE;
-	referral_loader_start(keeper->loader);
+	if (!keeper->started)
+		keeper_try(keeper);
 }
 
 bool referral_map_keeper_reload(struct referral_map_keeper *keeper)
 {
 	if (!keeper->started || keeper->stopped)
 		return FALSE;
-	referral_map_unref(&keeper->map);
-	keeper->load_again = referral_loader_is_loading(keeper->loader);
-	if (!keeper->load_again)
-		referral_map_keeper_start(keeper);
+	keeper->current = FALSE;
+	if (referral_loader_is_loading(keeper->loader)) {
+		keeper->load_again = TRUE;
+		return TRUE;
+	}
+	if (keeper->live != NULL)
+		referral_map_sync_stop(keeper->live);
+	i_zero(&keeper->live_since);
+	keeper_try(keeper);
 	return TRUE;
 }
 
@@ -139,6 +405,8 @@ void referral_map_keeper_get_status(const struct referral_map_keeper *keeper,
 	i_zero(status_r);
 	status_r->loaded = keeper->map != NULL;
 	if (status_r->loaded) {
+		status_r->live = keeper_is_live(keeper);
+		status_r->stale = !keeper->current;
 		status_r->count = referral_map_count(keeper->map);
 		status_r->synced = keeper->synced;
 	}
@@ -150,18 +418,22 @@ void referral_map_keeper_get(struct referral_map_keeper *keeper,
 {
 	struct referral_map_waiter *waiter;
 
-	if (keeper->map != NULL) {
+	if (keeper->map != NULL &&
+	    (keeper->current || referral_stale_use(keeper->stale,
+						   &keeper->synced))) {
 		callback(keeper->map, NULL, context);
+		if (!keeper->current)
+			keeper_try(keeper);
 		return;
 	}
 	waiter = i_new(struct referral_map_waiter, 1);
 	waiter->keeper = keeper;
 	waiter->callback = callback;
 	waiter->context = context;
-	waiter->to = timeout_add(keeper->timeout_msecs, waiter_timeout,
+	waiter->to = timeout_add(keeper->set->timeout_msecs, waiter_timeout,
 				 waiter);
 	DLLIST2_APPEND(&keeper->waiters_head, &keeper->waiters_tail, waiter);
-	referral_map_keeper_start(keeper);
+	keeper_try(keeper);
 }
 
 struct referral_map_keeper *
@@ -171,21 +443,33 @@ referral_map_keeper_init(struct referral_ldap_connection *conn,
 			 unsigned int refresh_msecs,
 			 struct referral_value_log *log, struct event *event)
 {
+	static const struct referral_map_sync_callbacks live_callbacks = {
+		.refreshed = keeper_live_refreshed,
+		.changed = keeper_live_changed,
+		.end = keeper_live_end,
+	};
 	struct referral_map_keeper *keeper;
 
 	keeper = i_new(struct referral_map_keeper, 1);
+	keeper->set = set;
 	keeper->what = load->what;
-	keeper->timeout_msecs = set->timeout_msecs;
 	keeper->refresh_msecs = refresh_msecs;
 	keeper->event = event;
+	keeper->stale = referral_stale_init(load->what, set->stale_time_msecs,
+					    event);
 	keeper->loader = referral_loader_init(conn, set, load, log,
 					      keeper_loaded, keeper);
+	if (set->live != REFERRAL_LDAP_LIVE_NO) {
+		keeper->live = referral_map_sync_init(conn, set, load, log,
+						      &live_callbacks, keeper);
+	}
 	return keeper;
 }
 
 void referral_map_keeper_stop(struct referral_map_keeper *keeper)
 {
 	keeper->stopped = TRUE;
+	referral_stale_stop(keeper->stale);
 }
 
 void referral_map_keeper_deinit(struct referral_map_keeper **_keeper)
@@ -193,9 +477,13 @@ void referral_map_keeper_deinit(struct referral_map_keeper **_keeper)
 	struct referral_map_keeper *keeper = *_keeper;
 
 	*_keeper = NULL;
+	if (keeper->live != NULL)
+		referral_map_sync_deinit(&keeper->live);
 	referral_loader_deinit(&keeper->loader);
 	i_assert(keeper->waiters_head == NULL);
-	timeout_remove(&keeper->to_refresh);
+	timeout_remove(&keeper->to_next);
 	referral_map_unref(&keeper->map);
+	referral_stale_deinit(&keeper->stale);
+	i_free(keeper->live_error);
 	i_free(keeper);
 }

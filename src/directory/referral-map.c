@@ -75,6 +75,11 @@ unsigned int referral_map_count(const struct referral_map *map)
 	return map->v->count(map);
 }
 
+unsigned int referral_map_entry_count(const struct referral_map *map)
+{
+	return hash_table_count(map->entries);
+}
+
 static struct referral_map_entry *
 referral_map_find_entry(struct referral_map *map, const guid_128_t uuid)
 {

@@ -65,6 +65,9 @@ void referral_map_unref(struct referral_map **map);
 void referral_map_finish(struct referral_map *map);
 unsigned int referral_map_count(const struct referral_map *map);
 
+/* Entries that say something */
+unsigned int referral_map_entry_count(const struct referral_map *map);
+
 /* The entry with that entryUUID (RFC 4530) says from now on what is added until
    end, and no more what it said before. */
 void referral_map_entry_begin(struct referral_map *map, const guid_128_t uuid);

@@ -618,7 +618,23 @@ static void test_referral_directory_mailbox_refresh_fails(void)
 	unit_wait(test_loads == 2);
 	unit_run_msecs(10);
 	test_expect_no_more_errors();
-	test_assert(strcmp(lookup_mailbox("Shared/sales"), "none") != 0);
+	/* what is known is given while nobody can be asked, and it is asked
+	   again and again */
+	test_expect_error_string("giving stale answers");
+	test_assert_strcmp(lookup_mailbox("Shared/sales"),
+			   "imap://imap2/Shared/sales");
+	test_expect_no_more_errors();
+	test_assert_strcmp(lookup_mailbox("Shared/local"), "none");
+	unit_wait(test_loads >= 4);
+	/* but not when it was asked and says no */
+	test_load_result = LDAP_INSUFFICIENT_ACCESS;
+	unit_wait(strncmp(lookup_mailbox("Shared/sales"), "error: ", 7) == 0);
+	test_load_result = LDAP_UNAVAILABLE;
+	test_assert(strncmp(lookup_mailbox("Shared/sales"), "error: ",
+			    7) == 0);
+	test_load_result = LDAP_SUCCESS;
+	unit_wait(strcmp(lookup_mailbox("Shared/sales"),
+			 "imap://imap2/Shared/sales") == 0);
 	test_directory_end();
 }
 
