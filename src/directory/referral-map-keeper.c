@@ -17,8 +17,8 @@
 #define REFERRAL_MAP_RETRY_MSECS 250
 /* The same for live searches that a server does not do. */
 #define REFERRAL_MAP_LIVE_RETRY_MAX_MSECS (3600*1000)
-/* A live search that ends earlier than that is not begun again at once. */
-#define REFERRAL_MAP_LIVE_MIN_MSECS 1000
+/* A live search that ends is not begun again at once more often than that. */
+#define REFERRAL_MAP_RESYNC_INTERVAL_MSECS 1000
 
 /* Somebody who waits for the map. */
 struct referral_map_waiter {
@@ -56,8 +56,10 @@ struct referral_map_keeper {
 	/* No live search is tried before that, after this wait */
 	struct timeval live_next;
 	unsigned int live_retry_msecs;
-	/* Since when there is one */
-	struct timeval live_since;
+	/* There is one, or was until a moment ago. */
+	bool was_live;
+	/* When one was begun again at once */
+	struct timeval last_resync;
 	/* Why there is none while others think there is; to be logged when
 	   loading works: if it does not, that is what has to be said. */
 	char *live_error;
@@ -261,7 +263,8 @@ keeper_live_refreshed(struct referral_map *map, void *context)
 	}
 	keeper->live_error_logged = FALSE;
 	i_free(keeper->live_error);
-	keeper->live_since = ioloop_timeval;
+	keeper->was_live = TRUE;
+	keeper->live_retry_msecs = 0;
 	timeout_remove(&keeper->to_next);
 	keeper_known(keeper, map);
 	keeper_finish_waiters(keeper, NULL);
@@ -294,6 +297,16 @@ keeper_live_remedy(const struct referral_map_keeper *keeper,
 	return "";
 }
 
+static bool keeper_may_resync(const struct referral_map_keeper *keeper)
+{
+	long long usecs;
+
+	if (keeper->last_resync.tv_sec == 0)
+		return TRUE;
+	usecs = timeval_diff_usecs(&ioloop_timeval, &keeper->last_resync);
+	return usecs < 0 || usecs / 1000 >= REFERRAL_MAP_RESYNC_INTERVAL_MSECS;
+}
+
 static void
 keeper_live_end(enum referral_sync_end reason, const char *error,
 		void *context)
@@ -305,19 +318,16 @@ keeper_live_end(enum referral_sync_end reason, const char *error,
 		keeper_finish_waiters(keeper, error);
 		return;
 	}
-	if (keeper->live_since.tv_sec != 0) {
+	if (keeper->was_live) {
 		/* until now it was right */
-		if (keeper->current)
-			keeper->synced = ioloop_timeval;
-		if (timeval_diff_usecs(&ioloop_timeval, &keeper->live_since) /
-		    1000 >= REFERRAL_MAP_LIVE_MIN_MSECS && lost) {
+		keeper->synced = ioloop_timeval;
+		keeper->was_live = FALSE;
+		if (lost && keeper_may_resync(keeper)) {
 			/* servers are restarted: see what has changed */
-			keeper->live_retry_msecs = 0;
-			i_zero(&keeper->live_since);
+			keeper->last_resync = ioloop_timeval;
 			keeper_try(keeper);
 			return;
 		}
-		i_zero(&keeper->live_since);
 	}
 
 	i_free(keeper->live_error);
@@ -394,7 +404,7 @@ bool referral_map_keeper_reload(struct referral_map_keeper *keeper)
 	}
 	if (keeper->live != NULL)
 		referral_map_sync_stop(keeper->live);
-	i_zero(&keeper->live_since);
+	keeper->was_live = FALSE;
 	keeper_try(keeper);
 	return TRUE;
 }
