@@ -114,7 +114,7 @@ def test_state_when_nobody_can_be_asked(dicts: Dicts, tap: LdapTap) -> None:
 
 def test_status_while_the_server_hangs(sandbox: Sandbox, dicts: Dicts,
                                        stopped_ldap1: None) -> None:
-    asked = dicts.make(timeout="30s")
+    asked = dicts.make(timeout="30s", connect_timeout="30s")
     waiting = [asked.start("home", "bob"), asked.start("mailbox", SALES)]
     # It is there before them, which have half a minute.
     wait_for(lambda: asked.status()["requests"] == "2")
