@@ -4,6 +4,7 @@
 #include "referral-ldap-settings.h"
 #include "referral-ldap-connection.h"
 #include "referral-home.h"
+#include "referral-home-live.h"
 #include "referral-mailbox-load.h"
 #include "referral-mailbox-map.h"
 #include "referral-reader.h"
@@ -21,6 +22,8 @@ struct referral_directory {
 	struct referral_ldap_connection *conn;
 	struct referral_value_log *log;
 	struct referral_homes *homes;
+	/* NULL: they expire, nothing else */
+	struct referral_home_live *homes_live;
 	/* NULL: everybody sees all mailboxes */
 	struct referral_reader_cache *readers;
 	struct referral_map_keeper *mailboxes;
@@ -74,6 +77,8 @@ lookup_init(struct referral_directory *dir)
 		   open all dicts, as Dovecot 2.4's dict-expire does. */
 		dir->load_started = TRUE;
 		referral_map_keeper_start(dir->mailboxes);
+		if (dir->homes_live != NULL)
+			referral_home_live_start(dir->homes_live);
 	}
 	dir->requests++;
 	lookup = i_new(struct referral_directory_lookup, 1);
@@ -281,6 +286,8 @@ static const char *directory_status(struct referral_directory *dir)
 	status.requests = dir->requests;
 	status.counters = dir->counters;
 	status.homes = referral_homes_count(dir->homes);
+	status.homes_live = dir->homes_live != NULL &&
+		referral_home_live_is_live(dir->homes_live);
 	status.searches = referral_homes_search_count(dir->homes);
 	referral_map_keeper_get_status(dir->mailboxes, &status.mailboxes);
 	referral_map_keeper_get_status(dir->servers, &status.servers);
@@ -351,6 +358,11 @@ referral_directory_init(const struct referral_ldap_settings *set,
 	dir->conn = referral_ldap_connection_init(set, base_dir, dir->event);
 	dir->log = referral_value_log_init(dir->event);
 	dir->homes = referral_homes_init(dir->conn, set, dir->log, dir->event);
+	if (set->live == REFERRAL_LDAP_LIVE_ALL) {
+		dir->homes_live = referral_home_live_init(dir->conn, set,
+							  dir->homes,
+							  dir->event);
+	}
 	if (set->readers != 0)
 		dir->readers = referral_reader_cache_init(dir->conn, set);
 	referral_mailbox_load_get(set, &load);
@@ -369,6 +381,8 @@ referral_directory_init(const struct referral_ldap_settings *set,
 void referral_directory_abort(struct referral_directory *dir)
 {
 	referral_homes_stop(dir->homes);
+	if (dir->homes_live != NULL)
+		referral_home_live_stop(dir->homes_live);
 	referral_map_keeper_stop(dir->mailboxes);
 	referral_map_keeper_stop(dir->servers);
 	referral_ldap_connection_abort(dir->conn);
@@ -387,6 +401,8 @@ void referral_directory_deinit(struct referral_directory **_dir)
 	referral_ldap_connection_deinit(&dir->servers_conn);
 	referral_map_keeper_deinit(&dir->mailboxes);
 	referral_map_keeper_deinit(&dir->servers);
+	if (dir->homes_live != NULL)
+		referral_home_live_deinit(&dir->homes_live);
 	referral_homes_deinit(&dir->homes);
 	if (dir->readers != NULL)
 		referral_reader_cache_deinit(&dir->readers);

@@ -18,6 +18,7 @@ check_PROGRAMS = \
 	tests/unit/test-referral-followers \
 	tests/unit/test-referral-home \
 	tests/unit/test-referral-home-cache \
+	tests/unit/test-referral-home-live \
 	tests/unit/test-referral-home-value \
 	tests/unit/test-referral-iterate \
 	tests/unit/test-referral-key \
@@ -119,6 +120,8 @@ tests_unit_test_referral_directory_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_directory_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_home_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_home_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_home_live_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_home_live_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_home_cache_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_home_cache_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_ldap_connection_CPPFLAGS = $(unit_directory_cppflags)
