@@ -21,8 +21,9 @@ referral_directory_init(const struct referral_ldap_settings *set,
 void referral_directory_abort(struct referral_directory *dir);
 void referral_directory_deinit(struct referral_directory **dir);
 
-/* Look up, for the user who asks, "" if that is nobody, a name that referral_key_parse() returned. The callback is called
-   exactly once, within the settings' timeout and possibly before this returns.
+/* Look up a name that referral_key_parse() returned, for the user who asks; ""
+   is nobody. The callback is called exactly once, within the settings' timeout
+   and possibly before this returns.
    The result is valid only while it runs. */
 void referral_directory_lookup(struct referral_directory *dir,
 			       const char *asker,

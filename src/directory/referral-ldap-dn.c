@@ -17,7 +17,8 @@ void referral_ldap_dn_append_value(string_t *str, const char *value)
 	/* RFC 4514 section 2.4. Some of these have a meaning only at the
 	   beginning or the end of a value, but may be escaped anywhere. */
 	for (p = (const unsigned char *)value; *p != '\0'; p++) {
-		if (*p <= ' ' || *p == 0x7f || strchr("\"#+,;<=>\\", *p) != NULL)
+		if (*p <= ' ' || *p == 0x7f ||
+		    strchr("\"#+,;<=>\\", *p) != NULL)
 			str_printfa(str, "\\%02X", *p);
 		else
 			str_append_c(str, *p);

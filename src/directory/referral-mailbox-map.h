@@ -20,8 +20,8 @@ void referral_mailbox_map_add(struct referral_map *map, const char *name,
 void referral_mailbox_map_add_broken(struct referral_map *map,
 				     const char *name);
 
-/* What is added from now on is there for these readers only (referral-reader.h),
-   to which a reference is kept; NULL = for everybody. */
+/* What is added from now on is there for these readers only
+   (referral-reader.h), to which a reference is kept; NULL = for everybody. */
 void referral_mailbox_map_set_readers(struct referral_map *map,
 				      struct referral_readers *readers)
 	ATTR_NULL(2);

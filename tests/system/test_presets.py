@@ -1,5 +1,5 @@
-"""One setting for each product whose directory keeps homes and mailboxes in its
-own attributes: against a slapd that has these names."""
+"""One setting for each product whose directory keeps homes and mailboxes in
+its own attributes: against a slapd that has these names."""
 
 from __future__ import annotations
 

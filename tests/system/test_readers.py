@@ -149,7 +149,8 @@ def test_who_has_odd_names(dicts: Dicts, directory: Directory) -> None:
 
 def test_number_of_searches(dicts: Dicts, directory: Directory,
                             tap: LdapTap) -> None:
-    """Two for each user, however many mailboxes; none where none are needed."""
+    """Two for each user, however many mailboxes; none where they decide
+    nothing."""
     add_mailbox(directory, "Shared/all")
     asked = dicts.make(**{**NATIVE, "uris": tap.uri, "home_ttl": "1h",
                           "mailbox_refresh": "1h"})

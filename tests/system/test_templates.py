@@ -15,9 +15,11 @@ from taps import LdapTap
 
 HOST = "imap7.example.org"
 HOME = f"imap://{HOST}/"
+# Nobody else has that.
+OURS = f"(mailHost={HOST})"
 
-# What means something in filters (RFC 4515), in DNs (RFC 4514), in templates or
-# in shells.
+# What means something in filters (RFC 4515), in DNs (RFC 4514), in templates
+# or in shells.
 ODD = ["a*", "*", "a)(uid=*", "(", ")", "a\\", "\\2a", "a\\2a", "|(uid=x",
        "&", "!", "a,b", "a, b", "a+b", 'a"b', '"ab"', "a;b", "<a>", "#a",
        "a=b", "uid=a,dc=b", "=", ",", "+", "\\,", "%", "%%", "%{user}",
@@ -66,7 +68,7 @@ def test_users_that_are_not_there(dicts: Dicts, directory: Directory,
                                   domains: str) -> None:
     add_user(directory, domains, "a")
     asked = dicts.make(**SETTINGS, home_base=domains,
-                       home_filter="(&(uid=%{user})(mailHost=imap7.example.org))")
+                       home_filter="(&(uid=%{user})" + OURS + ")")
     for user in [*ODD, b"a\xff", b"\xc3", "a\nb", "a\r\n"]:
         assert asked.finds_nothing("home", user), user
     assert asked.home("a") == HOME
@@ -162,11 +164,11 @@ def test_mailbox_in_names(dicts: Dicts, directory: Directory,
                           name: str) -> None:
     """Here, and there."""
     directory.add_mailbox(name, mailHost=HOST)
-    asked = dicts.make(**SETTINGS, mailbox_filter="(mailHost=imap7.example.org)",
+    asked = dicts.make(**SETTINGS, mailbox_filter=OURS,
                        mailbox_name_template="Shared/%{mailbox}")
     assert asked.mailboxes() == {
         f"Shared/{name}": f"imap://{HOST}/Shared/{NAMES[name]}"}
-    asked = dicts.make(**SETTINGS, mailbox_filter="(mailHost=imap7.example.org)",
+    asked = dicts.make(**SETTINGS, mailbox_filter=OURS,
                        mailbox_name_template="Shared/%{mailbox}/100%%",
                        mailbox_target_template="user/%{mailbox}.x")
     assert asked.mailboxes() == {
@@ -178,7 +180,7 @@ def test_target_of_an_attribute(dicts: Dicts, directory: Directory) -> None:
                          ("c", ["z/c", "y/c"]), ("d", ["bad//d"])):
         dn = directory.add_mailbox(name, mailHost=HOST)
         directory.set(dn, description=target)
-    settings = {**SETTINGS, "mailbox_filter": "(mailHost=imap7.example.org)",
+    settings = {**SETTINGS, "mailbox_filter": OURS,
                 "mailbox_target_attribute": "description"}
     asked = dicts.make(**settings)
     assert asked.mailboxes() == {
@@ -200,7 +202,7 @@ def test_names_that_come_out_wrong(dicts: Dicts,
     """They are left out, and said once; the others are there."""
     for name in ("good", "/bad", "bad/", "a//b"):
         directory.add_mailbox(name, mailHost=HOST)
-    asked = dicts.make(**SETTINGS, mailbox_filter="(mailHost=imap7.example.org)",
+    asked = dicts.make(**SETTINGS, mailbox_filter=OURS,
                        mailbox_name_template="Shared/%{mailbox}")
     assert set(asked.mailboxes()) == {"Shared/good"}
 

@@ -231,8 +231,8 @@ test_lookup_start(struct test_lookup *lookup_r, enum referral_key_type type,
 		  const char *name)
 {
 	i_zero(lookup_r);
-	referral_directory_lookup(test_dir, "", type, name, test_lookup_callback,
-				  lookup_r);
+	referral_directory_lookup(test_dir, "", type, name,
+				  test_lookup_callback, lookup_r);
 }
 
 static void test_lookup_free(struct test_lookup *lookup)

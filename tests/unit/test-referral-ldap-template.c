@@ -225,7 +225,8 @@ static void test_referral_ldap_template_expand_dn(void)
 	static const struct {
 		const char *template, *user, *result;
 	} tests[] = {
-		{ "ou=%{domain},dc=a", "joe@example.org", "ou=example.org,dc=a" },
+		{ "ou=%{domain},dc=a", "joe@example.org",
+		  "ou=example.org,dc=a" },
 		{ "uid=%{user},dc=a", "joe", "uid=joe,dc=a" },
 		{ "uid=%{user},ou=50%%", "joe", "uid=joe,ou=50%" },
 		/* 3: there is no such DN */
