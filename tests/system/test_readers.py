@@ -219,12 +219,14 @@ def test_two_entries_of_one_mailbox(dicts: Dicts,
     assert asked.mailbox("Shared/two", "carol") is None
 
 
+@pytest.mark.parametrize("live", ["no", "maps"])
 def test_a_change_is_seen(dicts: Dicts, directory: Directory,
-                          groups: dict[str, str]) -> None:
+                          groups: dict[str, str], live: str) -> None:
     """Of the mailbox's readers, and of a group's members."""
     dn = add_mailbox(directory, "Shared/x", groups["others"])
-    asked = dicts.make(**{**NATIVE, "mailbox_refresh": "1s",
-                          "home_ttl": "1s"})
+    asked = dicts.make(**{
+        **NATIVE, "live": live, "home_ttl": "1s",
+        "mailbox_refresh": "1s" if live == "no" else "1h"})
     assert asked.mailbox("Shared/x") is None
     directory.set(groups["others"], member=[directory.person("alice")])
     wait_for(lambda: asked.mailbox("Shared/x"))

@@ -62,7 +62,7 @@ static void test_referral_ldap_template_check_filter(void)
 		{ "(!(&(a=b)(c=d)))", FALSE, NULL },
 		{ "(cn=*%{user}*)", TRUE, NULL },
 		/* 10 */
-		{ "(uid:caseExactMatch:=%{user})", TRUE, NULL },
+		{ "(uid:1.2.840.113556.1.4.1941:=%{user})", TRUE, NULL },
 		{ "(ou:dn:=%{hostname})", FALSE, NULL },
 		{ "(cn=\\2a%{hostname}\\2a)", FALSE, NULL },
 		{ "(uid=imap%{user}=x)", TRUE, NULL },

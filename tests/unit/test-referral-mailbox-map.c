@@ -4,6 +4,7 @@
 #include "array.h"
 #include "str.h"
 #include "referral-mailbox-map.h"
+#include "referral-reader.h"
 #include "unit-common.h"
 
 static void
@@ -520,6 +521,82 @@ static void test_referral_mailbox_map_apply(void)
 	test_end();
 }
 
+/* Whose they are, however entries and lists change. */
+static void test_referral_mailbox_map_readers(void)
+{
+	static const char *const public[] = { "a", "imap://imap1/a", NULL };
+	static const char *const private[] = {
+		"b", "imap://imap2/b", "c", "imap://imap2/c", NULL
+	};
+	struct referral_map *map = referral_mailbox_map_init(), *changes;
+	struct referral_mailbox_list *list;
+	struct referral_readers *readers = referral_readers_init();
+	struct referral_reader *joe = referral_reader_init("joe");
+	struct referral_reader *ann = referral_reader_init("ann");
+	const char *name, *value, *error;
+
+	test_begin("referral mailbox map: readers");
+	test_assert(referral_readers_add(readers, "joe", 3, &error));
+	map_set(map, 0, public);
+	referral_mailbox_map_set_readers(map, readers);
+	map_set(map, 1, private);
+	referral_mailbox_map_set_readers(map, NULL);
+	referral_map_finish(map);
+	test_assert(referral_mailbox_map_lookup_for(map, "a", ann,
+						    &value) == 1);
+	test_assert(referral_mailbox_map_lookup_for(map, "b/x", joe,
+						    &value) == 1);
+	test_assert(referral_mailbox_map_lookup_for(map, "b/x", ann,
+						    &value) == 0);
+	/* whoever it is */
+	test_assert(referral_mailbox_map_lookup(map, "b/x", &value) == 1);
+	test_assert(!referral_mailbox_map_needs_dns(map, NULL, ann));
+
+	/* while somebody has the list of before */
+	list = referral_mailbox_map_get_list(map);
+	changes = referral_mailbox_map_init();
+	referral_mailbox_map_set_readers(changes, readers);
+	map_set(changes, 0, public);
+	referral_mailbox_map_set_readers(changes, NULL);
+	map_set(changes, 1, private);
+	referral_map_apply(map, FALSE, changes);
+	referral_map_unref(&changes);
+	test_assert(referral_mailbox_map_lookup_for(map, "a", ann,
+						    &value) == 0);
+	test_assert(referral_mailbox_map_lookup_for(map, "a", joe,
+						    &value) == 1);
+	test_assert(referral_mailbox_map_lookup_for(map, "b", ann,
+						    &value) == 1);
+	test_assert(referral_mailbox_list_count(list) == 3);
+	referral_mailbox_list_get_for(list, 0, ann, &name, &value);
+	test_assert_strcmp(value, "imap://imap1/a");
+	referral_mailbox_list_get_for(list, 1, ann, &name, &value);
+	test_assert_strcmp(name, "b");
+	test_assert(value == NULL);
+	referral_mailbox_list_get_for(list, 1, joe, &name, &value);
+	test_assert_strcmp(value, "imap://imap2/b");
+	referral_mailbox_list_unref(&list);
+
+	/* who is in a group that is not known */
+	referral_readers_unref(&readers);
+	readers = referral_readers_init();
+	test_assert(referral_readers_add(readers, "cn=x", 4, &error));
+	referral_mailbox_map_set_readers(map, readers);
+	map_set(map, 1, private);
+	referral_mailbox_map_set_readers(map, NULL);
+	test_assert(referral_mailbox_map_needs_dns(map, NULL, ann));
+	test_assert(referral_mailbox_map_needs_dns(map, "b/x", ann));
+	test_assert(!referral_mailbox_map_needs_dns(map, "a", ann));
+	test_assert(!referral_mailbox_map_needs_dns(map, "d", ann));
+	referral_map_remove_entry(map, ids[1]);
+	test_assert(!referral_mailbox_map_needs_dns(map, NULL, ann));
+	referral_readers_unref(&readers);
+	referral_reader_unref(&joe);
+	referral_reader_unref(&ann);
+	referral_map_unref(&map);
+	test_end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
@@ -534,6 +611,7 @@ int main(void)
 		test_referral_mailbox_map_twice,
 		test_referral_mailbox_map_lists,
 		test_referral_mailbox_map_apply,
+		test_referral_mailbox_map_readers,
 		NULL
 	};
 	return unit_run(test_functions);

@@ -239,12 +239,72 @@ static void test_referral_visibility_failure(void)
 	test_visibility_end();
 }
 
+/* What makes names here and there of what an entry has. */
+static void names_handler(struct fake_ldap_request *request,
+			  void *context ATTR_UNUSED)
+{
+	static const struct fake_ldap_entry entries[] = {
+		{ "cn=1,dc=test", { { "cn", "a*", 0 },
+		  { "mailHost", "imap2:143", 0 }, END } },
+		{ "cn=2,dc=test", { { "cn", "b", 0 }, { "target", "y", 0 },
+		  { "target", "x", 0 }, { "mailHost", "imap2:143", 0 }, END } },
+		{ "cn=3,dc=test", { { "cn", "c", 0 }, { "target", "a//b", 0 },
+		  { "mailHost", "imap2:143", 0 }, END } },
+		{ "cn=4,dc=test", { { "cn", "d/", 0 },
+		  { "mailHost", "imap2:143", 0 }, END } },
+		/* it says itself what it is called */
+		{ "cn=5,dc=test", { { "cn", "e", 0 },
+		  { "labeledURI", "imap://imap2/f", 0 }, END } },
+	};
+	unsigned int i;
+
+	test_assert_strcmp(request->attributes,
+			   "labeledURI mailHost cn target");
+	test_assert_strcmp(request->dn, "ou=50%,dc=test");
+	test_assert_strcmp(request->filter, "(l=50%)");
+	for (i = 0; i < N_ELEMENTS(entries); i++)
+		fake_ldap_send_entry(request, &entries[i]);
+	fake_ldap_send_result(request, LDAP_SUCCESS, NULL);
+}
+
+static void test_referral_visibility_names(void)
+{
+	test_begin("referral visibility: names");
+	test_ioloop = io_loop_create();
+	test_pool = pool_alloconly_create("test visibility", 1024);
+	test_server = fake_ldap_init("ldap");
+	test_server->handler = names_handler;
+	test_dir = referral_directory_init(unit_ldap_settings(test_pool,
+		"uris", test_server->uri, "live", "no", "timeout", "20s",
+		"mailbox_refresh", "1h",
+		"mailbox_base", "ou=50%%,dc=test", "mailbox_filter", "(l=50%%)",
+		"mailbox_name_template", "Shared/%{mailbox}/100%%",
+		"mailbox_target_attribute", "target",
+		"mailbox_target_template", "user/%{mailbox}", NULL),
+		unit_dir(), NULL);
+	/* that one, and d/ */
+	test_expect_error_string_n_times("Skipping ", 2);
+	test_assert_strcmp(test_lookup("", "Shared/a*/100%"),
+			   "imap://imap2/user/a%2A");
+	test_expect_no_more_errors();
+	/* values have no order: always the same one */
+	test_assert_strcmp(test_lookup("", "Shared/b/100%"),
+			   "imap://imap2/user/x");
+	/* it is somewhere else */
+	test_assert_strcmp(test_lookup("", "Shared/c/100%"), "error");
+	test_assert_strcmp(test_lookup("", "Shared/d//100%"), "none");
+	test_assert_strcmp(test_lookup("", "f"), "imap://imap2/f");
+	test_assert_strcmp(test_lookup("", "Shared/e/100%"), "none");
+	test_visibility_end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
 		test_referral_visibility_lookup,
 		test_referral_visibility_list,
 		test_referral_visibility_failure,
+		test_referral_visibility_names,
 		NULL
 	};
 	return unit_run(test_functions);
