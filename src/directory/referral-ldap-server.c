@@ -226,7 +226,7 @@ static void server_health(struct referral_ldap_server *server)
 	unsigned int probe_msecs = server_probe_msecs(server);
 	bool busy = server->requests_head != NULL;
 	const struct timeval *since = &server->last_input;
-	long long answer_msecs = probe_msecs;
+	long long answer_msecs = probe_msecs, left_msecs;
 	long long limit_msecs = busy ? probe_msecs : SERVER_PERSIST_PROBE_MSECS;
 
 	timeout_remove(&server->to_health);
@@ -245,17 +245,25 @@ static void server_health(struct referral_ldap_server *server)
 		if (referral_ldap_connection_choose(server->conn,
 						    1U << server->idx) == NULL)
 			answer_msecs = server->conn->set->timeout_msecs;
+		left_msecs = answer_msecs -
+			server_msecs_since(&server->probe_time);
 		/* timers of the ioloop may be 1 ms early */
-		if (server_msecs_since(&server->probe_time) + 1 >=
-		    answer_msecs) {
+		if (left_msecs <= 1) {
 			server_failed(server, t_strdup_printf(
 				"%s: No answer to anything in %lld ms",
 				server->uri->uri, server_msecs_since(since)));
 			return;
 		}
-	} else if (server_msecs_since(since) + 1 >= limit_msecs)
-		server_send_probe(server);
-	server->to_health = timeout_add(probe_msecs, server_health, server);
+	} else {
+		left_msecs = limit_msecs - server_msecs_since(since);
+		if (left_msecs <= 1) {
+			server_send_probe(server);
+			left_msecs = probe_msecs;
+		}
+	}
+	/* persists may be joined by requests, which have less time */
+	server->to_health = timeout_add_short(I_MIN(left_msecs, probe_msecs),
+					      server_health, server);
 }
 
 static void server_trial_timeout(struct referral_ldap_server *server)

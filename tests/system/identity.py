@@ -156,6 +156,18 @@ class Realm:
         self._administer("kadmin.local", "-r", REALM, "ktadd", "-k", keytab,
                          name)
 
+    def set_max_life(self, name: str, secs: int) -> None:
+        """Of its tickets."""
+        self._administer("kadmin.local", "-r", REALM, "modprinc",
+                         "-maxlife", f"{secs} seconds", name)
+
+    def requests(self) -> int:
+        """That the KDC has had so far."""
+        return (self._folder / "kdc.log").read_text().count("_REQ ")
+
+    def signal(self, number: int) -> None:
+        self._kdc.send_signal(number)
+
     def context(self, user: str, service: str) -> gssapi.SecurityContext:
         """What the client of somebody who has typed the password begins a
         login with. It goes on without asking the KDC."""

@@ -110,8 +110,9 @@ def test_killed_with_many_in_flight(dicts: Dicts, tap: LdapTap, tap2: LdapTap,
 
 def test_hung_with_many_in_flight(dicts: Dicts, tap: LdapTap, tap2: LdapTap,
                                   log: Log, pipeline) -> None:
-    """With the default timeout: it is left early enough."""
-    asked = dicts.make(uris=f"{tap.uri} {tap2.uri}")
+    """It is left early enough for the next one to answer before the
+    deadline."""
+    asked = dicts.make(uris=f"{tap.uri} {tap2.uri}", timeout="6s")
     client = pipeline(asked)
     assert found(client.home("bob"))
     tap.hold()
@@ -123,7 +124,7 @@ def test_hung_with_many_in_flight(dicts: Dicts, tap: LdapTap, tap2: LdapTap,
     start = time.monotonic()
     for user in users(20, "v"):
         assert client.home(user) == "N"
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 3
 
 
 def test_slow_search_does_not_condemn_a_server(dicts: Dicts, tap2: LdapTap,

@@ -39,6 +39,17 @@ class Certificates:
                               stderr=subprocess.STDOUT, check=False)
         assert done.returncode == 0, done.stdout
 
+    @staticmethod
+    def _expired() -> tuple[str, ...]:
+        """Options for a certificate of the past."""
+        usage = subprocess.run(["openssl", "x509", "-help"], text=True,
+                               stdout=subprocess.PIPE, check=False,
+                               stderr=subprocess.STDOUT).stdout
+        # Older ones take a negative number of days instead.
+        return ("-not_before", "20200101000000Z", "-not_after",
+                "20200102000000Z") if "-not_after" in usage \
+            else ("-days", "-1")
+
     def _request(self, name: str, *options: str) -> tuple[Path, Path]:
         out, key = self._folder / f"{name}.crt", self._folder / f"{name}.key"
         self._run("req", "-new", "-config", self._folder / "openssl.cnf",
@@ -61,8 +72,8 @@ class Certificates:
         self._run("x509", "-req", "-in", request, "-CA", ca_certificate,
                   "-CAkey", ca_key, "-CAcreateserial",
                   "-CAserial", self._folder / f"{name}.srl",
-                  "-days", "-1" if expired else "2", "-extfile", extensions,
-                  "-out", certificate)
+                  *(self._expired() if expired else ("-days", "2")),
+                  "-extfile", extensions, "-out", certificate)
         certificate.chmod(0o644)
         return certificate, key
 
