@@ -4,10 +4,10 @@
 #include "array.h"
 #include "referral-url.h"
 #include "referral-ldap-preset.h"
+#include "referral-ldap-setting-check.h"
 #include "referral-ldap-template.h"
 #include "referral-ldap-settings.h"
 
-#include <ctype.h>
 #include <ldap.h>
 
 /* As many as referral-ldap-connection can tell apart. */
@@ -95,8 +95,8 @@ uri_parse(pool_t pool, const char *str, ARRAY_TYPE(referral_ldap_uri) *uris,
 }
 
 static int
-uris_parse(pool_t pool, const char *value, ARRAY_TYPE(referral_ldap_uri) *uris_r,
-	   const char **error_r)
+uris_parse(pool_t pool, const char *value,
+	   ARRAY_TYPE(referral_ldap_uri) *uris_r, const char **error_r)
 {
 	const char *const *uris;
 
@@ -124,35 +124,6 @@ uris_check(const char *name ATTR_UNUSED, const char *value,
 }
 
 static int
-base_check(const char *name, const char *base, const char **error_r)
-{
-	if (*base == '\0') {
-		*error_r = t_strdup_printf("%s is not set: "
-			"expected a DN such as dc=example,dc=org", name);
-		return -1;
-	}
-	return referral_ldap_template_check(REFERRAL_LDAP_TEMPLATE_DN,
-		name, base, REFERRAL_LDAP_VARIABLE_HOSTNAME, 0, error_r);
-}
-
-/* Empty means referral_ldap_base. */
-static int
-other_base_check(const char *name, const char *base, const char **error_r)
-{
-	return *base == '\0' ? 0 : base_check(name, base, error_r);
-}
-
-static int
-user_base_check(const char *name, const char *base, const char **error_r)
-{
-	if (*base == '\0')
-		return 0;
-	return referral_ldap_template_check(REFERRAL_LDAP_TEMPLATE_DN,
-		name, base, REFERRAL_LDAP_VARIABLES_OF_USER |
-		REFERRAL_LDAP_VARIABLE_HOSTNAME, 0, error_r);
-}
-
-static int
 min_protocol_check(const char *name, const char *value, const char **error_r)
 {
 	static const char *const protocols[] = {
@@ -164,130 +135,6 @@ min_protocol_check(const char *name, const char *value, const char **error_r)
 	*error_r = t_strdup_printf("%s=%s: expected TLSv1, TLSv1.1, TLSv1.2 or "
 				   "TLSv1.3", name, value);
 	return -1;
-}
-
-static int
-attribute_check(const char *name, const char *attribute, const char **error_r)
-{
-	const char *p;
-
-	/* RFC 4512 section 1.4; options and OIDs, too */
-	for (p = attribute; *p != '\0'; p++) {
-		if (!i_isalnum(*p) && strchr("-.;", *p) == NULL)
-			break;
-	}
-	if (p == attribute || *p != '\0') {
-		*error_r = t_strdup_printf("%s=%s: expected the name of one "
-			"attribute", name, attribute);
-		return -1;
-	}
-	return 0;
-}
-
-/* Empty means what the preset says. */
-static int
-preset_attribute_check(const char *name, const char *attribute,
-		       const char **error_r)
-{
-	return *attribute == '\0' ? 0 :
-		attribute_check(name, attribute, error_r);
-}
-
-static int
-reader_attributes_check(const char *name, const char *value,
-			const char **error_r)
-{
-	const char *const *attributes = t_strsplit_spaces(value, " ");
-	const char *error;
-	unsigned int i;
-
-	for (i = 0; attributes[i] != NULL; i++) {
-		if (i == REFERRAL_LDAP_MAX_READER_ATTRIBUTES ||
-		    attribute_check(name, attributes[i], &error) < 0) {
-			*error_r = t_strdup_printf("%s=%s: expected the names "
-				"of %u attributes at most, separated by spaces",
-				name, value,
-				REFERRAL_LDAP_MAX_READER_ATTRIBUTES);
-			return -1;
-		}
-	}
-	return 0;
-}
-
-static int
-user_filter_check(const char *name, const char *filter, const char **error_r)
-{
-	if (*filter == '\0')
-		return 0;
-	return referral_ldap_template_check(REFERRAL_LDAP_TEMPLATE_FILTER,
-		name, filter, REFERRAL_LDAP_VARIABLES_OF_USER |
-		REFERRAL_LDAP_VARIABLE_HOSTNAME,
-		REFERRAL_LDAP_VARIABLE_USER | REFERRAL_LDAP_VARIABLE_USERNAME,
-		error_r);
-}
-
-static int
-group_filter_check(const char *name, const char *filter, const char **error_r)
-{
-	return referral_ldap_template_check(REFERRAL_LDAP_TEMPLATE_FILTER,
-		name, filter, REFERRAL_LDAP_VARIABLES_OF_USER |
-		REFERRAL_LDAP_VARIABLE_USER_DN |
-		REFERRAL_LDAP_VARIABLE_HOSTNAME,
-		REFERRAL_LDAP_VARIABLE_USER | REFERRAL_LDAP_VARIABLE_USERNAME |
-		REFERRAL_LDAP_VARIABLE_USER_DN, error_r);
-}
-
-static int
-filter_check(const char *name, const char *filter, const char **error_r)
-{
-	return referral_ldap_template_check(REFERRAL_LDAP_TEMPLATE_FILTER,
-		name, filter, REFERRAL_LDAP_VARIABLE_HOSTNAME, 0, error_r);
-}
-
-/* Empty means what the preset says. */
-static int
-preset_filter_check(const char *name, const char *filter, const char **error_r)
-{
-	return *filter == '\0' ? 0 : filter_check(name, filter, error_r);
-}
-
-static int
-mailbox_template_check(const char *name, const char *template,
-		       const char **error_r)
-{
-	return referral_ldap_template_check(REFERRAL_LDAP_TEMPLATE_NAME,
-		name, template, REFERRAL_LDAP_VARIABLE_MAILBOX |
-		REFERRAL_LDAP_VARIABLE_HOSTNAME,
-		REFERRAL_LDAP_VARIABLE_MAILBOX, error_r);
-}
-
-/* Empty means the same name as here. */
-static int
-target_template_check(const char *name, const char *template,
-		      const char **error_r)
-{
-	return *template == '\0' ? 0 :
-		mailbox_template_check(name, template, error_r);
-}
-
-/* What is appended to a host has to be one by itself. */
-static int
-domain_check(const char *name, const char *domain, const char **error_r)
-{
-	struct referral_url url;
-	const char *error;
-
-	if (*domain == '\0')
-		return 0;
-	if (strchr(domain, ':') != NULL || strchr(domain, '[') != NULL ||
-	    *domain == '.' ||
-	    referral_url_parse_server(pool_datastack_create(), domain, 143,
-				      &url, &error) < 0) {
-		*error_r = t_strdup_printf("%s=%s: expected a domain such as "
-			"example.org", name, domain);
-		return -1;
-	}
-	return 0;
 }
 
 const struct referral_setting referral_ldap_setting_defs[] = {
@@ -314,26 +161,27 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 	DEF_MSECS(connect_timeout, .default_value = "800ms",
 		  .min = 10, .max = 60*1000),
 	DEF_MSECS(idle_timeout, .default_value = "0", .max = WEEK_MSECS),
-	DEF(STR, base, .default_value = "", .check = base_check),
+	DEF(STR, base, .default_value = "", .check = referral_ldap_check_base),
 	DEF(UINT, default_port, .default_value = "143",
 	    .min = 1, .max = 65535),
 	DEF(ENUM, preset, .default_value = "laser",
 	    .choices = referral_ldap_preset_choices),
 
 	DEF(STR, home_base, .default_value = "",
-	    .check = user_base_check),
+	    .check = referral_ldap_check_user_base),
 	DEF(ENUM, home_scope, .default_value = "subtree",
 	    .choices = scope_choices),
 	/* What is empty here and has no other meaning is the preset's. */
 	DEF(STR, home_filter, .default_value = "",
-	    .check = user_filter_check),
+	    .check = referral_ldap_check_user_filter),
 	DEF(STR, home_attribute, .default_value = "",
-	    .check = preset_attribute_check),
+	    .check = referral_ldap_check_preset_attribute),
 	DEF(ENUM, home_value, .default_value = "preset",
 	    .choices = referral_ldap_home_value_choices),
-	DEF(STR, home_domain, .default_value = "", .check = domain_check),
+	DEF(STR, home_domain, .default_value = "",
+	    .check = referral_ldap_check_domain),
 	DEF(STR, home_login_attribute, .default_value = "imapLoginReferral",
-	    .check = attribute_check),
+	    .check = referral_ldap_check_attribute),
 	DEF_MSECS(home_ttl, .default_value = "60s", .max = WEEK_MSECS),
 	DEF_MSECS(home_negative_ttl, .default_value = "10s",
 		  .max = WEEK_MSECS),
@@ -341,23 +189,23 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 	    .max = 10*1000*1000),
 
 	DEF(STR, mailbox_base, .default_value = "",
-	    .check = other_base_check),
+	    .check = referral_ldap_check_other_base),
 	DEF(ENUM, mailbox_scope, .default_value = "subtree",
 	    .choices = scope_choices),
 	DEF(STR, mailbox_filter, .default_value = "",
-	    .check = preset_filter_check),
+	    .check = referral_ldap_check_preset_filter),
 	DEF(STR, mailbox_uri_attribute, .default_value = "",
-	    .check = preset_attribute_check),
+	    .check = referral_ldap_check_preset_attribute),
 	DEF(STR, mailbox_host_attribute, .default_value = "",
-	    .check = preset_attribute_check),
+	    .check = referral_ldap_check_preset_attribute),
 	DEF(STR, mailbox_name_attribute, .default_value = "",
-	    .check = preset_attribute_check),
+	    .check = referral_ldap_check_preset_attribute),
 	DEF(STR, mailbox_name_template, .default_value = "%{mailbox}",
-	    .check = mailbox_template_check),
+	    .check = referral_ldap_check_mailbox_template),
 	DEF(STR, mailbox_target_attribute, .default_value = "",
-	    .check = preset_attribute_check),
+	    .check = referral_ldap_check_preset_attribute),
 	DEF(STR, mailbox_target_template, .default_value = "",
-	    .check = target_template_check),
+	    .check = referral_ldap_check_target_template),
 	DEF_MSECS(mailbox_refresh, .default_value = "60s",
 		  .min = 1000, .max = WEEK_MSECS),
 	DEF(UINT, mailbox_page_size, .default_value = "500",
@@ -366,17 +214,17 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 	    .min = 1, .max = 10*1000*1000),
 
 	DEF(STR, server_base, .default_value = "",
-	    .check = other_base_check),
+	    .check = referral_ldap_check_other_base),
 	DEF(ENUM, server_scope, .default_value = "subtree",
 	    .choices = scope_choices),
 	DEF(STR, server_filter, .default_value = "(objectClass=imapServer)",
-	    .check = filter_check),
+	    .check = referral_ldap_check_filter),
 	DEF(STR, server_name_attribute, .default_value = "cn",
-	    .check = attribute_check),
+	    .check = referral_ldap_check_attribute),
 	DEF(STR, server_state_attribute, .default_value = "imapServerState",
-	    .check = attribute_check),
+	    .check = referral_ldap_check_attribute),
 	DEF(STR, server_home_attribute, .default_value = "imapHomeServer",
-	    .check = attribute_check),
+	    .check = referral_ldap_check_attribute),
 	DEF_MSECS(server_refresh, .default_value = "60s",
 		  .min = 1000, .max = WEEK_MSECS),
 	DEF(UINT, server_limit, .default_value = "1000",
@@ -384,12 +232,12 @@ const struct referral_setting referral_ldap_setting_defs[] = {
 
 	DEF(ENUM, readers, .default_value = "no", .choices = no_yes_choices),
 	DEF(STR, reader_attributes, .default_value = "",
-	    .check = reader_attributes_check),
+	    .check = referral_ldap_check_reader_attributes),
 	DEF(STR, reader_group_base, .default_value = "",
-	    .check = user_base_check),
+	    .check = referral_ldap_check_user_base),
 	DEF(STR, reader_group_filter, .default_value =
 	    "(|(member=%{user_dn})(uniqueMember=%{user_dn})"
-	    "(memberUid=%{user}))", .check = group_filter_check),
+	    "(memberUid=%{user}))", .check = referral_ldap_check_group_filter),
 	{ .name = NULL }
 };
 
