@@ -161,6 +161,19 @@ void referral_ldap_requests_send(struct referral_ldap_server *server);
    not failed. */
 void referral_ldap_requests_move(struct referral_ldap_server *server,
 				 const char *error);
+/* Call back, and free it. */
+void referral_ldap_request_finish(struct referral_ldap_request *request,
+				  struct referral_ldap_result *result);
+/* Its server cannot serve it: ask the next one, or give up. */
+void referral_ldap_request_next_server(struct referral_ldap_request *request,
+				       const char *error);
+/* What went wrong with it at its server. */
+const char *
+referral_ldap_request_error(struct referral_ldap_request *request, int err,
+			    const char *text) ATTR_NULL(3);
+
+/* referral-ldap-request-input.c */
+
 /* A message of the request. Sets *msg = NULL if it was taken. */
 void referral_ldap_request_input(struct referral_ldap_request *request,
 				 LDAPMessage **msg);
@@ -194,6 +207,23 @@ bool referral_ldap_server_is_ready(struct referral_ldap_server *server);
 void referral_ldap_server_busy(struct referral_ldap_server *server);
 /* It has possibly nothing to do any more. */
 void referral_ldap_server_idle(struct referral_ldap_server *server);
+
+/* It cannot be used: go to the next one, and try it again later. */
+void referral_ldap_server_failed(struct referral_ldap_server *server,
+				 const char *error);
+/* A trial was successful. */
+void referral_ldap_server_well(struct referral_ldap_server *server);
+
+/* referral-ldap-server-health.c: whether a server still answers */
+
+long long referral_ldap_msecs_since(const struct timeval *tv);
+/* Look after a server that has something to do, until it has not. */
+void referral_ldap_server_start_health(struct referral_ldap_server *server);
+/* Its link is ready: see whether it answers a search. */
+void referral_ldap_server_start_trial(struct referral_ldap_server *server);
+/* A message with the ID of the probe. */
+void referral_ldap_server_probe_answer(struct referral_ldap_server *server,
+				       LDAPMessage *msg);
 
 /* referral-ldap-connection.c */
 

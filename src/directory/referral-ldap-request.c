@@ -10,10 +10,6 @@
 #include "referral-ldap-link.h"
 #include "referral-ldap-connection-private.h"
 
-/* All entries of a result, or of a page of it: no server makes us keep
-   more. */
-#define REQUEST_MAX_SIZE (64*1024*1024)
-
 /* Free the entries that have come. */
 static void request_forget_entries(struct referral_ldap_request *request)
 {
@@ -45,9 +41,8 @@ static void request_unassign(struct referral_ldap_request *request)
 		referral_ldap_server_idle(server);
 }
 
-static void
-request_finish(struct referral_ldap_request *request,
-	       struct referral_ldap_result *result)
+void referral_ldap_request_finish(struct referral_ldap_request *request,
+				  struct referral_ldap_result *result)
 {
 	struct referral_ldap_connection *conn = request->conn;
 
@@ -71,7 +66,7 @@ void referral_ldap_request_fail(struct referral_ldap_request *request,
 	i_zero(&result);
 	/* it may be the request's */
 	result.error = t_strdup(error);
-	request_finish(request, &result);
+	referral_ldap_request_finish(request, &result);
 }
 
 static void
@@ -83,7 +78,7 @@ request_lose_cookie(struct referral_ldap_request *request, const char *error)
 	result.error = error == NULL ? "Connection lost between two pages" :
 		t_strdup(error);
 	result.cookie_lost = TRUE;
-	request_finish(request, &result);
+	referral_ldap_request_finish(request, &result);
 }
 
 static void
@@ -145,6 +140,24 @@ void referral_ldap_request_assign(struct referral_ldap_request *request)
 		referral_ldap_server_open(server);
 }
 
+void referral_ldap_request_next_server(struct referral_ldap_request *request,
+				       const char *error)
+{
+	struct referral_ldap_server *server = request->server;
+	struct referral_ldap_connection *conn = request->conn;
+
+	request->tried |= 1U << server->idx;
+	request_set_error(request, error);
+	if (!server->complained &&
+	    referral_ldap_connection_choose(conn, request->tried) != NULL) {
+		server->complained = TRUE;
+		e_warning(conn->event, "%s - trying the next server", error);
+	}
+	request_unassign(request);
+	request_forget_entries(request);
+	referral_ldap_request_assign(request);
+}
+
 /*
  * Sending
  */
@@ -173,8 +186,9 @@ static int request_send(struct referral_ldap_request *request, LDAP *ld)
 	return err;
 }
 
-static const char *
-request_error(struct referral_ldap_request *request, int err, const char *text)
+const char *
+referral_ldap_request_error(struct referral_ldap_request *request, int err,
+			    const char *text)
 {
 	const char *error;
 
@@ -222,7 +236,7 @@ void referral_ldap_requests_send(struct referral_ldap_server *server)
 		default:
 			/* such as a filter that it does not understand */
 			referral_ldap_request_fail(request,
-				request_error(request, err, NULL));
+				referral_ldap_request_error(request, err, NULL));
 			/* its callback may have changed everything */
 			referral_ldap_requests_send(server);
 			return;
@@ -256,148 +270,6 @@ void referral_ldap_requests_move(struct referral_ldap_server *server,
 			referral_ldap_request_assign(request);
 	}
 	array_free(&requests);
-}
-
-/*
- * Results
- */
-
-static void
-request_parse_cookie(struct referral_ldap_request *request,
-		     struct referral_ldap_result *result,
-		     LDAPControl **controls)
-{
-	struct referral_ldap_server *server = request->server;
-	LDAPControl *control;
-	ber_int_t size;
-
-	control = ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, controls, NULL);
-	if (control == NULL)
-		return;
-	if (ldap_parse_pageresponse_control(result->ld, control, &size,
-					    &result->cookie) != LDAP_SUCCESS)
-		result->error = "Broken paged results control";
-	else {
-		request->conn->page_server = server;
-		request->conn->page_link_num = server->link_num;
-	}
-}
-
-/* This server cannot serve it: ask the next one, or give up. */
-static void
-request_server_error(struct referral_ldap_request *request, const char *error)
-{
-	struct referral_ldap_server *server = request->server;
-	struct referral_ldap_connection *conn = request->conn;
-
-	request->tried |= 1U << server->idx;
-	request_set_error(request, error);
-	if (!server->complained &&
-	    referral_ldap_connection_choose(conn, request->tried) != NULL) {
-		server->complained = TRUE;
-		e_warning(conn->event, "%s - trying the next server", error);
-	}
-	request_unassign(request);
-	request_forget_entries(request);
-	referral_ldap_request_assign(request);
-}
-
-static void
-request_result(struct referral_ldap_request *request, LDAPMessage *msg)
-{
-	struct referral_ldap_server *server = request->server;
-	struct referral_ldap_result result;
-	LDAPControl **controls = NULL;
-	char *text = NULL;
-	int err, ret;
-
-	i_zero(&result);
-	result.ld = referral_ldap_link_get_ld(server->link);
-	if (array_is_created(&request->entries)) {
-		result.entries = array_get(&request->entries,
-					   &result.entries_count);
-	}
-	ret = ldap_parse_result(result.ld, msg, &err, NULL, &text, NULL,
-				&controls, FALSE);
-	if (ret != LDAP_SUCCESS)
-		err = ret;
-	if (err == LDAP_SIZELIMIT_EXCEEDED && request->search.size_limit > 0 &&
-	    result.entries_count >= request->search.size_limit)
-		result.truncated = TRUE;
-	else if (err != LDAP_SUCCESS) {
-		result.error = request_error(request, err, text);
-		result.refused = !referral_ldap_is_server_error(err);
-		result.code = err;
-	}
-	if (result.error == NULL)
-		request_parse_cookie(request, &result, controls);
-	/* other servers can do nothing with a cookie */
-	if (result.error != NULL && !result.refused &&
-	    request->search.cookie == NULL)
-		request_server_error(request, result.error);
-	else {
-		server->lost_without_answer = 0;
-		server->complained = FALSE;
-		if (result.error != NULL)
-			result.entries_count = 0;
-		request_finish(request, &result);
-	}
-
-	ber_memfree(result.cookie.bv_val);
-	ldap_controls_free(controls);
-	ldap_memfree(text);
-}
-
-static size_t message_size(LDAP *ld, LDAPMessage *msg)
-{
-	BerElement *ber;
-	struct berval dn;
-	ber_len_t size;
-
-	if (ldap_get_dn_ber(ld, msg, &ber, &dn) != LDAP_SUCCESS)
-		return 0;
-	if (ber_get_option(ber, LBER_OPT_BER_TOTAL_BYTES,
-			   &size) != LBER_OPT_SUCCESS)
-		size = 0;
-	ber_free(ber, 0);
-	return size;
-}
-
-static void
-request_entry(struct referral_ldap_request *request, LDAPMessage **msg)
-{
-	struct referral_ldap_server *server = request->server;
-
-	if (!array_is_created(&request->entries))
-		i_array_init(&request->entries, 1);
-	request->entries_size += message_size(
-		referral_ldap_link_get_ld(server->link), *msg);
-	array_push_back(&request->entries, msg);
-	*msg = NULL;
-	if (request->entries_size <= REQUEST_MAX_SIZE)
-		return;
-	(void)ldap_abandon_ext(referral_ldap_link_get_ld(server->link),
-			       request->msgid, NULL, NULL);
-	request_server_error(request, t_strdup_printf(
-		"%s: Search below %s failed: The answer is larger than %u MB",
-		server->uri->uri, request->search.base,
-		REQUEST_MAX_SIZE / 1024 / 1024));
-}
-
-void referral_ldap_request_input(struct referral_ldap_request *request,
-				 LDAPMessage **msg)
-{
-	switch (ldap_msgtype(*msg)) {
-	case LDAP_RES_SEARCH_ENTRY:
-		request_entry(request, msg);
-		break;
-	case LDAP_RES_SEARCH_RESULT:
-		request_result(request, *msg);
-		break;
-	default:
-		/* references (RFC 4511 section 4.5.3) are not followed */
-		break;
-	}
 }
 
 /*

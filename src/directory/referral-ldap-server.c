@@ -20,29 +20,6 @@
 /* A server that is not the preferred one keeps its link so long after its last
    request. */
 #define SERVER_SPARE_IDLE_MSECS (5*1000)
-/* While only searches that go on wait, silence is normal. */
-#define SERVER_PERSIST_PROBE_MSECS (30*1000)
-/* Parts of the requests' timeout: after one of silence the server is asked
-   whether it is there, after two it is left, and the third is for the next
-   server. When there is no other one, requests had better wait for their
-   timeout. */
-#define SERVER_TIMEOUT_PARTS 3
-
-static void server_failed(struct referral_ldap_server *server,
-			  const char *error);
-
-static long long server_msecs_since(const struct timeval *tv)
-{
-	/* timeval_diff_msecs() is too small on Dovecot 2.3 */
-	return timeval_diff_usecs(&ioloop_timeval, tv) / 1000;
-}
-
-static unsigned int server_probe_msecs(struct referral_ldap_server *server)
-{
-	return I_MAX(server->conn->set->timeout_msecs / SERVER_TIMEOUT_PARTS,
-		     1);
-}
-
 /* Whether others serve before this one does. */
 static bool server_is_spare(struct referral_ldap_server *server)
 {
@@ -94,8 +71,7 @@ static void servers_all_down(struct referral_ldap_connection *conn)
 	}
 }
 
-/* A trial was successful. */
-static void server_well(struct referral_ldap_server *server)
+void referral_ldap_server_well(struct referral_ldap_server *server)
 {
 	struct referral_ldap_connection *conn = server->conn;
 	struct referral_ldap_server *other;
@@ -130,8 +106,8 @@ static void server_well(struct referral_ldap_server *server)
  * Failures
  */
 
-static void server_failed(struct referral_ldap_server *server,
-			  const char *error)
+void referral_ldap_server_failed(struct referral_ldap_server *server,
+				 const char *error)
 {
 	struct referral_ldap_connection *conn = server->conn;
 	bool failed_before = server->failed;
@@ -147,7 +123,7 @@ static void server_failed(struct referral_ldap_server *server,
 
 	server->failed = TRUE;
 	if (!failed_before) {
-		if (server_msecs_since(&server->well_since) >=
+		if (referral_ldap_msecs_since(&server->well_since) >=
 		    SERVER_WELL_MSECS)
 			server->backoff_msecs = 0;
 		if (referral_ldap_connection_choose(conn, 0) != NULL) {
@@ -197,105 +173,6 @@ static void server_lost(struct referral_ldap_server *server, const char *error)
 }
 
 /*
- * Whether it still answers
- */
-
-static void server_send_probe(struct referral_ldap_server *server)
-{
-	static const char *const attributes[] = { LDAP_NO_ATTRS, NULL };
-	int err;
-
-	err = ldap_search_ext(referral_ldap_link_get_ld(server->link),
-			      server->conn->set->server_base, LDAP_SCOPE_BASE,
-			      "(objectClass=*)", (char **)attributes, FALSE,
-			      NULL, NULL, NULL, 0, &server->probe_msgid);
-	server->probe_time = ioloop_timeval;
-	if (err == LDAP_SUCCESS)
-		return;
-	/* With LDAP_BUSY the socket is full: then the server is silent, and
-	   this is as good as sent. */
-	server->probe_msgid = err == LDAP_BUSY ? 0 : -1;
-	if (err == LDAP_BUSY)
-		referral_ldap_link_wait_writable(server->link);
-	else
-		referral_ldap_link_set_broken(server->link, err);
-}
-
-static void server_health(struct referral_ldap_server *server)
-{
-	unsigned int probe_msecs = server_probe_msecs(server);
-	bool busy = server->requests_head != NULL;
-	const struct timeval *since = &server->last_input;
-	long long answer_msecs = probe_msecs, left_msecs;
-	long long limit_msecs = busy ? probe_msecs : SERVER_PERSIST_PROBE_MSECS;
-
-	timeout_remove(&server->to_health);
-	if (!referral_ldap_server_is_ready(server) ||
-	    (!busy && !referral_ldap_server_has_persists(server)))
-		return;
-	if (busy && timeval_cmp(&server->busy_since, since) > 0)
-		since = &server->busy_since;
-
-	if (server->probe_msgid != -1 &&
-	    timeval_cmp(&server->last_input, &server->probe_time) > 0) {
-		/* others have their answers */
-		server->probe_msgid = -1;
-	}
-	if (server->probe_msgid != -1) {
-		if (referral_ldap_connection_choose(server->conn,
-						    1U << server->idx) == NULL)
-			answer_msecs = server->conn->set->timeout_msecs;
-		left_msecs = answer_msecs -
-			server_msecs_since(&server->probe_time);
-		/* timers of the ioloop may be 1 ms early */
-		if (left_msecs <= 1) {
-			server_failed(server, t_strdup_printf(
-				"%s: No answer to anything in %lld ms",
-				server->uri->uri, server_msecs_since(since)));
-			return;
-		}
-	} else {
-		left_msecs = limit_msecs - server_msecs_since(since);
-		if (left_msecs <= 1) {
-			server_send_probe(server);
-			left_msecs = probe_msecs;
-		}
-	}
-	/* persists may be joined by requests, which have less time */
-	server->to_health = timeout_add_short(I_MIN(left_msecs, probe_msecs),
-					      server_health, server);
-}
-
-static void server_trial_timeout(struct referral_ldap_server *server)
-{
-	server_failed(server, t_strdup_printf(
-		"%s: No answer to a search", server->uri->uri));
-}
-
-static void
-server_probe_answer(struct referral_ldap_server *server, LDAPMessage *msg)
-{
-	char *text = NULL;
-	int err, ret;
-
-	if (ldap_msgtype(msg) != LDAP_RES_SEARCH_RESULT)
-		return;
-	server->probe_msgid = -1;
-	if (!server->trial)
-		return;
-	ret = ldap_parse_result(referral_ldap_link_get_ld(server->link), msg,
-				&err, NULL, &text, NULL, NULL, FALSE);
-	if (ret != LDAP_SUCCESS)
-		err = ret;
-	if (referral_ldap_is_server_error(err)) {
-		server_failed(server, referral_ldap_server_error(server,
-			"A search failed", err, text));
-	} else
-		server_well(server);
-	ldap_memfree(text);
-}
-
-/*
  * The link
  */
 
@@ -306,14 +183,11 @@ static void server_ready(void *context)
 	server->probe_msgid = -1;
 	server->last_input = server->busy_since = ioloop_timeval;
 	if (server->trial) {
-		server->to_health = timeout_add(server->conn->set->timeout_msecs,
-						server_trial_timeout, server);
-		server_send_probe(server);
+		referral_ldap_server_start_trial(server);
 		return;
 	}
 	e_debug(server->conn->event, "Connected to %s", server->uri->uri);
-	server->to_health = timeout_add(server_probe_msecs(server),
-					server_health, server);
+	referral_ldap_server_start_health(server);
 	referral_ldap_requests_send(server);
 	referral_ldap_persists_send(server);
 	if (server->requests_head == NULL)
@@ -331,7 +205,7 @@ static void server_message(LDAPMessage **msg, void *context)
 	if (request != NULL)
 		referral_ldap_request_input(request, msg);
 	else if (msgid == server->probe_msgid)
-		server_probe_answer(server, *msg);
+		referral_ldap_server_probe_answer(server, *msg);
 	else {
 		/* FALSE if it was abandoned meanwhile */
 		(void)referral_ldap_persists_input(server, *msg);
@@ -354,7 +228,7 @@ static void server_link_failed(const char *error, bool closed, void *context)
 	    REFERRAL_LDAP_SEARCH_MAX_ATTEMPTS)
 		server_lost(server, error);
 	else
-		server_failed(server, error);
+		referral_ldap_server_failed(server, error);
 }
 
 static const struct referral_ldap_link_callbacks server_link_callbacks = {
@@ -422,16 +296,14 @@ bool referral_ldap_server_is_ready(struct referral_ldap_server *server)
 void referral_ldap_server_busy(struct referral_ldap_server *server)
 {
 	server->busy_since = ioloop_timeval;
-	if (server->to_health == NULL && referral_ldap_server_is_ready(server)) {
-		server->to_health = timeout_add(server_probe_msecs(server),
-						server_health, server);
-	}
+	if (server->to_health == NULL && referral_ldap_server_is_ready(server))
+		referral_ldap_server_start_health(server);
 }
 
 static void server_idle_timeout(struct referral_ldap_server *server)
 {
 	unsigned int limit_msecs = server->conn->set->idle_timeout_msecs;
-	long long msecs = server_msecs_since(&server->busy_since);
+	long long msecs = referral_ldap_msecs_since(&server->busy_since);
 
 	timeout_remove(&server->to_idle);
 	if (server_is_spare(server)) {
