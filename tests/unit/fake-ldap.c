@@ -373,6 +373,18 @@ void fake_ldap_send_broken_page(struct fake_ldap_request *request)
 	fake_ldap_send_page_control(request, &value);
 }
 
+void fake_ldap_send_info(struct fake_ldap_request *request, const char *oid,
+			 const char *data)
+{
+	BerElement *ber = ber_alloc_t(LBER_USE_DER);
+
+	(void)ber_printf(ber, "{it{tsts}}", request->msgid,
+			 (ber_tag_t)LDAP_RES_INTERMEDIATE,
+			 (ber_tag_t)LDAP_TAG_IM_RES_OID, oid,
+			 (ber_tag_t)LDAP_TAG_IM_RES_VALUE, data);
+	fake_ldap_send(request->conn, ber);
+}
+
 void fake_ldap_send_bytes(struct fake_ldap_request *request,
 			  const void *data, size_t size)
 {

@@ -140,6 +140,9 @@ void fake_ldap_send_page(struct fake_ldap_request *request,
 			 const char *cookie);
 /* The same, with a control that cannot be parsed. */
 void fake_ldap_send_broken_page(struct fake_ldap_request *request);
+/* An intermediate response (RFC 4511 section 4.13). */
+void fake_ldap_send_info(struct fake_ldap_request *request, const char *oid,
+			 const char *data);
 /* Any bytes */
 void fake_ldap_send_bytes(struct fake_ldap_request *request,
 			  const void *data, size_t size);

@@ -27,7 +27,10 @@ check_PROGRAMS = \
 	tests/unit/test-referral-ldap-password \
 	tests/unit/test-referral-ldap-reconnect \
 	tests/unit/test-referral-ldap-resolve \
+	tests/unit/test-referral-ldap-persist \
+	tests/unit/test-referral-ldap-servers \
 	tests/unit/test-referral-ldap-settings \
+	tests/unit/test-referral-ldap-starttls \
 	tests/unit/test-referral-ldap-template \
 	tests/unit/test-referral-ldap-value \
 	tests/unit/test-referral-lookup \
@@ -164,3 +167,9 @@ tests_unit_test_referral_reader_cache_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_reader_cache_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_visibility_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_visibility_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_ldap_persist_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_ldap_persist_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_ldap_servers_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_ldap_servers_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_ldap_starttls_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_ldap_starttls_LDADD = $(unit_directory_ldadd)

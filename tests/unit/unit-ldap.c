@@ -45,6 +45,8 @@ unit_search_callback(struct referral_ldap_result *result,
 	test_assert(search->callback_count == 0);
 	search->callback_count++;
 	search->error = i_strdup(result->error);
+	search->refused = result->refused;
+	search->cookie_lost = result->cookie_lost;
 	search->truncated = result->truncated;
 	search->cookie = result->cookie.bv_val == NULL ? i_strdup("") :
 		i_strndup(result->cookie.bv_val, result->cookie.bv_len);

@@ -18,7 +18,7 @@ struct unit_search {
 	unsigned int callback_count;
 	/* NULL if it was successful */
 	char *error;
-	bool truncated;
+	bool refused, cookie_lost, truncated;
 	/* The entries: "<dn>: <cn>,<cn>; <dn>: ..." */
 	char *entries;
 	char *cookie;
