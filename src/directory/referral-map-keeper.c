@@ -17,6 +17,9 @@
 #define REFERRAL_MAP_RETRY_MSECS 250
 /* The same for live searches that a server does not do. */
 #define REFERRAL_MAP_LIVE_RETRY_MAX_MSECS (3600*1000)
+/* Connections are lost now and then: that there are no live updates is logged
+   when so many attempts have ended with that. */
+#define REFERRAL_MAP_LIVE_MAX_LOST 3
 /* A live search that ends is not begun again at once more often than that. */
 #define REFERRAL_MAP_RESYNC_INTERVAL_MSECS 1000
 
@@ -60,8 +63,10 @@ struct referral_map_keeper {
 	bool was_live;
 	/* When one was begun again at once */
 	struct timeval last_resync;
-	/* Why there is none while others think there is; to be logged when
-	   loading works: if it does not, that is what has to be said. */
+	/* How many were lost since there was one */
+	unsigned int live_lost_count;
+	/* Why there is none, to be logged when loading works: if it does not,
+	   that is what has to be said. */
 	char *live_error;
 	bool live_error_logged;
 
@@ -228,6 +233,14 @@ keeper_known(struct referral_map_keeper *keeper, struct referral_map *map)
 	keeper_log_loaded(keeper, NULL);
 }
 
+/* There is no reason any more for having none. */
+static void keeper_live_reset(struct referral_map_keeper *keeper)
+{
+	keeper->live_retry_msecs = 0;
+	keeper->live_lost_count = 0;
+	i_free(keeper->live_error);
+}
+
 static void
 keeper_failed(struct referral_map_keeper *keeper, const char *error,
 	      bool refused)
@@ -238,8 +251,14 @@ keeper_failed(struct referral_map_keeper *keeper, const char *error,
 		referral_map_unref(&keeper->map);
 		if (keeper->live != NULL)
 			referral_map_sync_stop(keeper->live);
-	} else
+	} else {
 		referral_stale_failed(keeper->stale, error);
+		/* as soon as it can be asked again, ask in that way */
+		if (keeper->live_lost_count > 0) {
+			i_zero(&keeper->live_next);
+			keeper_live_reset(keeper);
+		}
+	}
 	keeper_log_loaded(keeper, error);
 	keeper->retry_msecs = wait_longer(keeper->retry_msecs,
 					  REFERRAL_MAP_RETRY_MSECS,
@@ -262,9 +281,8 @@ keeper_live_refreshed(struct referral_map *map, void *context)
 		       keeper->what);
 	}
 	keeper->live_error_logged = FALSE;
-	i_free(keeper->live_error);
 	keeper->was_live = TRUE;
-	keeper->live_retry_msecs = 0;
+	keeper_live_reset(keeper);
 	timeout_remove(&keeper->to_next);
 	keeper_known(keeper, map);
 	keeper_finish_waiters(keeper, NULL);
@@ -330,6 +348,7 @@ keeper_live_end(enum referral_sync_end reason, const char *error,
 		}
 	}
 
+	keeper->live_lost_count = lost ? keeper->live_lost_count + 1 : 0;
 	i_free(keeper->live_error);
 	keeper->live_error = i_strconcat(error,
 		keeper_live_remedy(keeper, reason), NULL);
@@ -347,6 +366,9 @@ static void keeper_log_live(struct referral_map_keeper *keeper)
 {
 	if (keeper->live_error == NULL || keeper->live_error_logged ||
 	    keeper->stopped)
+		return;
+	if (keeper->live_lost_count > 0 &&
+	    keeper->live_lost_count < REFERRAL_MAP_LIVE_MAX_LOST)
 		return;
 	keeper->live_error_logged = TRUE;
 	e_info(keeper->event, "No live updates of the %s, loading them every "

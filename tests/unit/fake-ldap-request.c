@@ -98,6 +98,25 @@ page_control_decode(struct fake_ldap_request *request, pool_t pool,
 }
 
 static void
+sync_control_decode(struct fake_ldap_request *request, pool_t pool,
+		    struct berval *value)
+{
+	struct berval cookie = { .bv_val = "" };
+	ber_int_t mode;
+	ber_len_t len;
+	BerElement *ber;
+
+	ber = ber_init(value);
+	if (ber == NULL || ber_scanf(ber, "{e", &mode) == LBER_ERROR ||
+	    mode != LDAP_SYNC_REFRESH_AND_PERSIST ||
+	    (ber_peek_tag(ber, &len) == LDAP_TAG_SYNC_COOKIE &&
+	     ber_scanf(ber, "m", &cookie) == LBER_ERROR))
+		i_panic("broken Sync Request control");
+	request->sync_cookie = value_dup(pool, &cookie);
+	ber_free(ber, 1);
+}
+
+static void
 controls_decode(struct fake_ldap_request *request, pool_t pool,
 		BerElement *ber)
 {
@@ -118,6 +137,9 @@ controls_decode(struct fake_ldap_request *request, pool_t pool,
 		if (strncmp(oid.bv_val, LDAP_CONTROL_PAGEDRESULTS,
 			    oid.bv_len) == 0)
 			page_control_decode(request, pool, &value);
+		else if (strncmp(oid.bv_val, LDAP_CONTROL_SYNC,
+				 oid.bv_len) == 0)
+			sync_control_decode(request, pool, &value);
 		tag = ber_next_element(ber, &len, last);
 	}
 }

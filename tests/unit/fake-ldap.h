@@ -47,6 +47,8 @@ struct fake_ldap_request {
 	/* 0 and "" without the paged results control */
 	int page_size;
 	const char *cookie;
+	/* NULL without the Sync Request control, "" without a cookie */
+	const char *sync_cookie;
 	/* ABANDON */
 	int abandon_msgid;
 };

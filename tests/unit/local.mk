@@ -47,6 +47,8 @@ check_PROGRAMS = \
 	tests/unit/test-referral-setting \
 	tests/unit/test-referral-stale \
 	tests/unit/test-referral-status \
+	tests/unit/test-referral-map-keeper \
+	tests/unit/test-referral-sync \
 	tests/unit/test-referral-sync-message \
 	tests/unit/test-referral-url \
 	tests/unit/test-referral-value-log \
@@ -82,6 +84,8 @@ tests_unit_libunit_ldap_la_SOURCES = \
 	tests/unit/fake-ldap.h \
 	tests/unit/fake-ldap-request.c \
 	tests/unit/fake-ldap-request.h \
+	tests/unit/fake-ldap-sync.c \
+	tests/unit/fake-ldap-sync.h \
 	tests/unit/unit-ldap.c \
 	tests/unit/unit-ldap.h \
 	tests/unit/unit-loader.c \
@@ -153,6 +157,10 @@ tests_unit_test_referral_stale_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_stale_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_status_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_status_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_map_keeper_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_map_keeper_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_sync_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_sync_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_sync_message_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_sync_message_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_value_log_CPPFLAGS = $(unit_directory_cppflags)
