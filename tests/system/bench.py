@@ -11,7 +11,6 @@ import os
 import random
 import re
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
@@ -23,6 +22,7 @@ from pathlib import Path
 import ldap3
 
 import dovecot
+from big_slapd import DEADLINE_SECS, Slapd
 from configuration import Config
 from sandbox import Sandbox, set_line, wait_for
 
@@ -31,130 +31,10 @@ SOURCES = Path(__file__).resolve().parents[1] / "bench"
 # Requests that are under way at a time.
 IN_FLIGHT = 50
 
-ADDRESS = "127.0.10.30"
-PORT = 10389
 # One of ten mailboxes is found by the first filter, all by the second one.
 SOME, ALL = "(ou=some)", "(ou=*)"
 
 DICT_PROTOCOL = "3.2" if dovecot.IS_2_3 else "4.0"
-
-# To start slapd, to load all mailboxes.
-DEADLINE_SECS = 120
-
-
-class Slapd:
-    """A slapd of its own with many users and mailboxes: the sandbox's ldap1
-    with another database, and quiet."""
-
-    def __init__(self, box: Sandbox, users: int, mailboxes: int) -> None:
-        self._env = box.env
-        self.base = box.env["LDAP_BASE"]
-        self.users = [f"u{number:07}" for number in range(users)]
-        self.mailboxes = [f"Shared/group{number // 100}/folder{number:07}"
-                          for number in range(mailboxes)]
-        self.uri = f"ldap://{ADDRESS}:{PORT}"
-        self.folder = Path(box.env["SANDBOX_DIR"]) / "bench"
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir()
-        self._process = self._start()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        config = self.folder / "slapd.conf"
-        database = self.folder / "database"
-        database.mkdir()
-        original = Path(self._env["LDAP1_CONF"])
-        text = original.read_text()
-        for pattern, line in (
-                (r"directory .*", f"directory {database}"),
-                (r"maxsize .*", f"maxsize {4 << 30}"),
-                (r"index uid .*", "index uid,ou eq,pres"),
-                (r"pidfile .*|argsfile .*", "")):
-            text = re.sub(rf"(?m)^{pattern}$", lambda _, to=line: to, text)
-        config.write_text(text)
-        ldif = self.folder / "directory.ldif"
-        with open(ldif, "w", encoding="utf-8") as stream:
-            stream.writelines(self._entries())
-        subprocess.run([_program("slapadd"), "-q", "-f", config, "-l", ldif],
-                       check=True, stdout=subprocess.DEVNULL)
-        ldif.unlink()
-        for path in (database, *database.iterdir()):
-            shutil.chown(path, "openldap", "openldap")
-        process = subprocess.Popen(
-            [original.parent / "slapd", "-f", config, "-h", self.uri,
-             "-d", "0", "-u", "openldap", "-g", "openldap"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True)
-        try:
-            wait_for(lambda: _accepts(ADDRESS, PORT), "slapd", DEADLINE_SECS)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-        return process
-
-    def _entries(self) -> Iterator[str]:
-        # People, mailboxes, servers and services as in the sandbox.
-        directory = SOURCES.parent / "sandbox.d" / "directory.ldif"
-        yield directory.read_text() + "\n"
-        for number, user in enumerate(self.users):
-            yield (f"dn: uid={user},ou=people,{self.base}\n"
-                   "objectClass: inetOrgPerson\n"
-                   "objectClass: inetLocalMailRecipient\n"
-                   f"uid: {user}\ncn: User {user}\nsn: {user}\n"
-                   f"mail: {user}@example.org\n"
-                   f"mailHost: 127.0.10.{number % 3 + 1}\n\n")
-        yield (f"dn: ou=many,{self.base}\n"
-               "objectClass: organizationalUnit\nou: many\n\n")
-        for number, name in enumerate(self.mailboxes):
-            part = "some" if number % 10 == 0 else "other"
-            yield (f"dn: cn=m{number},ou=many,{self.base}\n"
-                   "objectClass: applicationProcess\n"
-                   "objectClass: labeledURIObject\n"
-                   f"cn: m{number}\nou: {part}\n"
-                   f"labeledURI: imap://127.0.10.{number % 3 + 1}:10143/"
-                   f"{name}\n\n")
-
-    def connect(self) -> ldap3.Connection:
-        return ldap3.Connection(
-            ldap3.Server(self.uri, get_info=ldap3.NONE),
-            self._env["LDAP_ADMIN_DN"], self._env["LDAP_ADMIN_PASSWORD"],
-            auto_bind=True, raise_exceptions=True)
-
-    def searches(self) -> int:
-        """How many there have been, without those that ask for that."""
-        with self.connect() as connection:
-            connection.search("cn=Search,cn=Operations,cn=Monitor",
-                              "(objectClass=*)", ldap3.BASE,
-                              attributes=["monitorOpCompleted"])
-            return int(connection.entries[0].monitorOpCompleted.value)
-
-    @contextlib.contextmanager
-    def stopped(self) -> Iterator[None]:
-        """It takes connections and requests, and answers nothing."""
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(DEADLINE_SECS)
-        shutil.rmtree(self.folder)
-
-
-def _program(name: str) -> str:
-    path = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
-    assert path, f"{name} is not installed"
-    return path
-
-
-def _accepts(address: str, port: int) -> bool:
-    try:
-        socket.create_connection((address, port), DEADLINE_SECS).close()
-    except ConnectionRefusedError:
-        return False
-    return True
 
 
 class Tools:
@@ -312,7 +192,7 @@ class Bench:
             "home_base": f"ou=people,{self._slapd.base}",
             "home_ttl": "1h", "home_negative_ttl": "1h",
             "home_cache_size": str(self._users),
-            "mailbox_base": f"ou=many,{self._slapd.base}",
+            "mailbox_base": self._slapd.mailbox_base,
             "mailbox_filter": ALL, "mailbox_refresh": "1h",
             "mailbox_limit": "1000000", "live": "no",
         }
@@ -357,8 +237,7 @@ class Bench:
         subprocess.run(
             ["ldapsearch", "-x", "-LLL", "-H", self._slapd.uri,
              "-D", f"cn=referral,ou=services,{self._slapd.base}",
-             "-y", self._password_file(env), "-b", f"ou=many,"
-             f"{self._slapd.base}", "-E", "pr=500/noprompt", filter_text,
+             "-y", self._password_file(env), "-b", self._slapd.mailbox_base, "-E", "pr=500/noprompt", filter_text,
              "labeledURI", "mailHost", "cn"],
             stdout=subprocess.DEVNULL, check=True)
         return time.monotonic() - start
@@ -546,7 +425,7 @@ class Bench:
         if name is None:
             return
         mailbox = self._slapd.mailboxes[0]
-        dn = f"cn=m0,ou=many,{self._slapd.base}"
+        dn = f"cn=m0,{self._slapd.mailbox_base}"
         asked = key("mailbox", mailbox)
         client = DictClient(self._box.env["DICT_SOCKET1"], name)
         with client, self._slapd.connect() as connection:
