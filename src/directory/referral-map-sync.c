@@ -63,6 +63,11 @@ map_sync_entry(const struct referral_ldap_entry *entry, const guid_128_t uuid,
 	struct referral_map *map =
 		sync->coming != NULL ? sync->coming : sync->map;
 
+	if (sync->coming != NULL && !sync->everything) {
+		/* what it said before is over, also if it says nothing now */
+		referral_map_mark_entry(sync->map, uuid,
+					REFERRAL_MAP_MARK_GONE);
+	}
 	referral_map_entry_begin(map, uuid);
 	T_BEGIN {
 		sync->load.add_entry(map, sync->set, sync->log, entry);
