@@ -6,6 +6,18 @@
 #include "referral-value-log.h"
 #include "referral-entry-values.h"
 
+void referral_entry_get_values(const struct referral_ldap_entry *entry,
+			       const char *attribute,
+			       struct referral_value_log *log,
+			       ARRAY_TYPE(referral_ldap_bytes) *values_r)
+{
+	referral_ldap_entry_get_values(entry, attribute, values_r);
+	if (array_count(values_r) == REFERRAL_LDAP_MAX_VALUES) {
+		referral_value_log_skip(log, entry->dn, attribute, "...",
+			"there are more values than are looked at");
+	}
+}
+
 unsigned int
 referral_entry_get_servers(const struct referral_ldap_entry *entry,
 			   const char *attribute, in_port_t default_port,
@@ -18,7 +30,7 @@ referral_entry_get_servers(const struct referral_ldap_entry *entry,
 	const char *error;
 
 	t_array_init(servers_r, 2);
-	referral_ldap_entry_get_values(entry, attribute, &values);
+	referral_entry_get_values(entry, attribute, log, &values);
 	array_foreach(&values, bytes) {
 		if (referral_ldap_value_parse(pool_datastack_create(),
 					      bytes->data, bytes->size,

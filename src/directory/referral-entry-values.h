@@ -8,6 +8,13 @@ struct referral_value_log;
 
 /* What is the same for values of several attributes of an entry. */
 
+/* referral_ldap_entry_get_values() that logs it if there are more values than
+   anybody needs. */
+void referral_entry_get_values(const struct referral_ldap_entry *entry,
+			       const char *attribute,
+			       struct referral_value_log *log,
+			       ARRAY_TYPE(referral_ldap_bytes) *values_r);
+
 /* Get the servers that an attribute names, allocated from the data stack. A URL
    with a mailbox is a server, too. What is unusable is skipped and logged.
    Returns the number of all values. */

@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "array.h"
+#include "referral-entry-values.h"
 #include "referral-ldap-dn.h"
 #include "referral-ldap-preset.h"
 #include "referral-ldap-settings.h"
@@ -149,7 +150,7 @@ referral_home_values_get(const struct referral_ldap_entry *entry,
 	int ret;
 
 	t_array_init(servers_r, 2);
-	referral_ldap_entry_get_values(entry, set->home_attribute, &values);
+	referral_entry_get_values(entry, set->home_attribute, log, &values);
 	array_foreach(&values, bytes) {
 		ret = home_value_parse(set, bytes, &value, &error);
 		if (ret == 0)

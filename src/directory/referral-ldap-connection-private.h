@@ -45,6 +45,8 @@ struct referral_ldap_request {
 	/* The entries that have come so far, and their size. */
 	ARRAY(LDAPMessage *) entries;
 	size_t entries_size;
+	/* Other messages, that are of no use. */
+	unsigned int others_count;
 };
 
 struct referral_ldap_persist {
@@ -144,6 +146,9 @@ const char *
 referral_ldap_server_error(struct referral_ldap_server *server,
 			   const char *what, int err, const char *text)
 	ATTR_NULL(4);
+/* Get the size of an entry's message. Returns 0, or -1 if it is not one that can
+   be read. */
+int referral_ldap_entry_check(LDAP *ld, LDAPMessage *msg, size_t *size_r);
 void referral_ldap_entry_init(struct referral_ldap_entry *entry_r, LDAP *ld,
 			      LDAPMessage *msg);
 void referral_ldap_search_copy(pool_t pool, struct referral_ldap_search *dest,

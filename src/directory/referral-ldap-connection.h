@@ -165,8 +165,11 @@ void referral_ldap_connection_get_status(
    the data stack. */
 bool referral_ldap_result_next(struct referral_ldap_result *result,
 			       struct referral_ldap_entry *entry_r);
-/* Get an attribute's values, allocated from the data stack. The array is empty
-   if the entry has no such attribute. */
+/* An attribute's first values, for whoever has more than anybody needs. */
+#define REFERRAL_LDAP_MAX_VALUES 10000
+/* Get an attribute's values, allocated from the data stack; at most
+   REFERRAL_LDAP_MAX_VALUES. The array is empty if the entry has no such
+   attribute. */
 void referral_ldap_entry_get_values(const struct referral_ldap_entry *entry,
 				    const char *attribute,
 				    ARRAY_TYPE(referral_ldap_bytes) *values_r);

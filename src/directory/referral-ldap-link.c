@@ -12,8 +12,12 @@
 
 /* Messages that are handled before others get their turn. */
 #define LINK_MAX_MESSAGES_PER_LOOP 100
-/* One entry, with all of its values. */
-#define LINK_MAX_MESSAGE_SIZE (32*1024*1024)
+/* One entry, with all of its values; what is larger ends the connection. In
+   bytes. */
+#define LINK_MAX_MESSAGE_SIZE (8*1024*1024)
+
+/* After libldap has dropped a message that nobody waits for. */
+#define LINK_DROPPED_WAIT_MSECS 5
 
 struct referral_ldap_link {
 	struct referral_ldap_link_settings link_set;
@@ -33,6 +37,8 @@ struct referral_ldap_link {
 	struct io *io_write;
 	/* Ends the attempt to become ready; calls failed() afterwards. */
 	struct timeout *to;
+	/* Goes on with what has come already. */
+	struct timeout *to_input;
 	char *error;
 	bool ready, closed;
 	/* Messages are being handled: freed only after that. */
@@ -58,6 +64,7 @@ void referral_ldap_link_deinit(struct referral_ldap_link **_link)
 	link->deinitialized = TRUE;
 	link->ready = FALSE;
 	timeout_remove(&link->to);
+	timeout_remove(&link->to_input);
 	/* libldap has possibly closed it already */
 	io_remove_closed(&link->io);
 	io_remove_closed(&link->io_write);
@@ -89,6 +96,7 @@ static void link_failed(struct referral_ldap_link *link, const char *error)
 	link->ready = FALSE;
 	io_remove_closed(&link->io);
 	io_remove_closed(&link->io_write);
+	timeout_remove(&link->to_input);
 	timeout_remove(&link->to);
 	link->to = timeout_add_short(0, link_call_failed, link);
 }
@@ -106,15 +114,36 @@ static void link_timeout(struct referral_ldap_link *link)
 	link_failed(link, t_strdup_printf("Timeout while %s", doing));
 }
 
+static void link_set_broken(struct referral_ldap_link *link, const char *error)
+{
+	link_failed(link, t_strdup_printf("Connection lost%s: %s",
+		link->ready ? "" : " while binding", error));
+}
+
 void referral_ldap_link_set_broken(struct referral_ldap_link *link, int err)
 {
 	const char *error = NULL;
 
 	if (link->peer != NULL)
 		error = referral_ldap_peer_error(link->peer);
-	link_failed(link, t_strdup_printf("Connection lost%s: %s",
-		link->ready ? "" : " while binding",
-		error != NULL ? error : ldap_err2string(err)));
+	link_set_broken(link, error != NULL ? error : ldap_err2string(err));
+}
+
+/* Reading has failed. */
+static void link_input_failed(struct referral_ldap_link *link, int sys_errno)
+{
+	int err;
+
+	if (sys_errno == ERANGE) {
+		/* liblber's for what it was told to refuse */
+		link_set_broken(link, t_strdup_printf("A message is larger "
+			"than %u MB", LINK_MAX_MESSAGE_SIZE / 1024 / 1024));
+		return;
+	}
+	if (ldap_get_option(link->ld, LDAP_OPT_RESULT_CODE,
+			    &err) != LDAP_OPT_SUCCESS)
+		err = LDAP_SERVER_DOWN;
+	referral_ldap_link_set_broken(link, err);
 }
 
 /*
@@ -131,20 +160,46 @@ static void link_message(struct referral_ldap_link *link, LDAPMessage *msg)
 		(void)ldap_msgfree(msg);
 }
 
+/* ldap_result() returns nothing as well when it has dropped a message, such as
+   one of a search that was abandoned. */
+static bool link_has_input(struct referral_ldap_link *link)
+{
+	Sockbuf *sb;
+
+	return ldap_get_option(link->ld, LDAP_OPT_SOCKBUF,
+			       &sb) == LDAP_OPT_SUCCESS &&
+		ber_sockbuf_ctrl(sb, LBER_SB_OPT_DATA_READY, NULL) > 0;
+}
+
+static void link_input(struct referral_ldap_link *link);
+
+/* More is in libldap's buffer, of which the ioloop knows nothing. Not
+   io_set_pending(): the ioloop does nothing else before such input has come to
+   its end, and some servers' has none. */
+static void
+link_input_later(struct referral_ldap_link *link, unsigned int msecs)
+{
+	if (link->to_input == NULL)
+		link->to_input = timeout_add_short(msecs, link_input, link);
+}
+
 static void link_input(struct referral_ldap_link *link)
 {
 	struct timeval no_wait;
 	LDAPMessage *msg;
 	unsigned int count = 0;
-	int err, ret;
+	int ret, sys_errno;
 
+	timeout_remove(&link->to_input);
 	link->in_input = TRUE;
 	do {
 		i_zero(&no_wait);
 		/* not LDAP_MSG_ALL: libldap would look through all that it has
 		   kept for each message, and some searches never end */
+		errno = 0;
 		ret = ldap_result(link->ld, LDAP_RES_ANY, LDAP_MSG_ONE,
 				  &no_wait, &msg);
+		sys_errno = errno;
 		if (ret > 0) T_BEGIN {
 			link_message(link, msg);
 		} T_END;
@@ -156,16 +211,12 @@ static void link_input(struct referral_ldap_link *link)
 		link_free(link);
 		return;
 	}
-	if (ret < 0) {
-		if (ldap_get_option(link->ld, LDAP_OPT_RESULT_CODE,
-				    &err) != LDAP_OPT_SUCCESS)
-			err = LDAP_SERVER_DOWN;
-		referral_ldap_link_set_broken(link, err);
-	} else if (ret > 0 && link->error == NULL) {
-		/* more may be in libldap's buffer, of which the ioloop knows
-		   nothing */
-		io_set_pending(link->io);
-	}
+	if (ret < 0)
+		link_input_failed(link, sys_errno);
+	else if (ret > 0 && link->error == NULL)
+		link_input_later(link, 0);
+	else if (link->error == NULL && link_has_input(link))
+		link_input_later(link, LINK_DROPPED_WAIT_MSECS);
 }
 
 static void link_writable(struct referral_ldap_link *link)

@@ -266,6 +266,7 @@ bool referral_ldap_persists_input(struct referral_ldap_server *server,
 	struct referral_ldap_persist *persist;
 	LDAP *ld = referral_ldap_link_get_ld(server->link);
 	int msgid = ldap_msgid(msg);
+	size_t size;
 
 	for (persist = server->conn->persists; persist != NULL;
 	     persist = persist->next) {
@@ -274,6 +275,14 @@ bool referral_ldap_persists_input(struct referral_ldap_server *server,
 	}
 	if (persist == NULL)
 		return FALSE;
+	if (ldap_msgtype(msg) == LDAP_RES_SEARCH_ENTRY &&
+	    referral_ldap_entry_check(ld, msg, &size) < 0) {
+		referral_ldap_server_failed(server, t_strdup_printf(
+			"%s: Live search below %s failed: "
+			"An entry cannot be read",
+			server->uri->uri, persist->search.base));
+		return TRUE;
+	}
 
 	persist->calling++;
 	switch (ldap_msgtype(msg)) {

@@ -6,9 +6,12 @@
 #include "referral-ldap-link.h"
 #include "referral-ldap-connection-private.h"
 
-/* All entries of a result, or of a page of it: no server makes us keep
-   more. */
+/* All entries of a result, or of a page of it: no server makes us keep more. In
+   bytes, and what libldap needs for each entry beside these. */
 #define REQUEST_MAX_SIZE (64*1024*1024)
+#define REQUEST_ENTRY_SIZE 256
+/* References and other messages on the way to a result. */
+#define REQUEST_MAX_OTHERS 1000
 
 static void
 request_parse_cookie(struct referral_ldap_request *request,
@@ -78,54 +81,71 @@ request_result(struct referral_ldap_request *request, LDAPMessage *msg)
 	ldap_memfree(text);
 }
 
-static size_t message_size(LDAP *ld, LDAPMessage *msg)
+/* What the server has sent is nothing that was asked for. */
+static void
+request_bad_input(struct referral_ldap_request *request, const char *what)
 {
-	BerElement *ber;
-	struct berval dn;
-	ber_len_t size;
+	struct referral_ldap_server *server = request->server;
 
-	if (ldap_get_dn_ber(ld, msg, &ber, &dn) != LDAP_SUCCESS)
-		return 0;
-	if (ber_get_option(ber, LBER_OPT_BER_TOTAL_BYTES,
-			   &size) != LBER_OPT_SUCCESS)
-		size = 0;
-	ber_free(ber, 0);
-	return size;
+	referral_ldap_server_failed(server, t_strdup_printf(
+		"%s: Search below %s failed: %s",
+		server->uri->uri, request->search.base, what));
 }
 
 static void
 request_entry(struct referral_ldap_request *request, LDAPMessage **msg)
 {
-	struct referral_ldap_server *server = request->server;
+	const struct referral_ldap_search *search = &request->search;
+	LDAP *ld = referral_ldap_link_get_ld(request->server->link);
+	unsigned int limit = search->size_limit > 0 ?
+		search->size_limit : search->page_size;
+	size_t size;
 
+	if (referral_ldap_entry_check(ld, *msg, &size) < 0) {
+		request_bad_input(request, "An entry cannot be read");
+		return;
+	}
 	if (!array_is_created(&request->entries))
 		i_array_init(&request->entries, 1);
-	request->entries_size += message_size(
-		referral_ldap_link_get_ld(server->link), *msg);
 	array_push_back(&request->entries, msg);
 	*msg = NULL;
-	if (request->entries_size <= REQUEST_MAX_SIZE)
-		return;
-	(void)ldap_abandon_ext(referral_ldap_link_get_ld(server->link),
-			       request->msgid, NULL, NULL);
-	referral_ldap_request_next_server(request, t_strdup_printf(
-		"%s: Search below %s failed: The answer is larger than %u MB",
-		server->uri->uri, request->search.base,
-		REQUEST_MAX_SIZE / 1024 / 1024));
+	request->entries_size += size + REQUEST_ENTRY_SIZE;
+	if (limit > 0 && array_count(&request->entries) > limit) {
+		request_bad_input(request, t_strdup_printf(
+			"There are more entries than the %u that were asked "
+			"for", limit));
+	} else if (request->entries_size > REQUEST_MAX_SIZE) {
+		request_bad_input(request, t_strdup_printf(
+			"The answer is larger than %u MB",
+			REQUEST_MAX_SIZE / 1024 / 1024));
+	}
 }
 
 void referral_ldap_request_input(struct referral_ldap_request *request,
 				 LDAPMessage **msg)
 {
-	switch (ldap_msgtype(*msg)) {
+	int type = ldap_msgtype(*msg);
+
+	switch (type) {
 	case LDAP_RES_SEARCH_ENTRY:
 		request_entry(request, msg);
 		break;
 	case LDAP_RES_SEARCH_RESULT:
 		request_result(request, *msg);
 		break;
-	default:
+	case LDAP_RES_SEARCH_REFERENCE:
+	case LDAP_RES_INTERMEDIATE:
 		/* references (RFC 4511 section 4.5.3) are not followed */
+		if (++request->others_count > REQUEST_MAX_OTHERS) {
+			request_bad_input(request, t_strdup_printf(
+				"There are more than %u references",
+				REQUEST_MAX_OTHERS));
+		}
+		break;
+	default:
+		request_bad_input(request, t_strdup_printf(
+			"It answers with another operation's result 0x%x",
+			type));
 		break;
 	}
 }

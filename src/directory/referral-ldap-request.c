@@ -16,6 +16,7 @@ static void request_forget_entries(struct referral_ldap_request *request)
 	LDAPMessage *msg;
 
 	request->entries_size = 0;
+	request->others_count = 0;
 	if (!array_is_created(&request->entries))
 		return;
 	array_foreach_elem(&request->entries, msg)

@@ -73,25 +73,97 @@ bool referral_ldap_result_next(struct referral_ldap_result *result,
 	return TRUE;
 }
 
+/* Take the name of the next attribute: they are sequences of a name and a set of
+   values (RFC 4511 section 4.1.7). Returns 1, 0 if there is none, -1 if that
+   cannot be read. Nothing is changed in the message: it is read several
+   times. */
+static int attribute_begin(BerElement *ber, struct berval *name_r)
+{
+	ber_len_t len;
+
+	if (ber_remaining(ber) <= 0)
+		return 0;
+	if (ber_skip_tag(ber, &len) != LBER_SEQUENCE ||
+	    ber_get_stringbv(ber, name_r, LBER_BV_NOTERM) == LBER_ERROR)
+		return -1;
+	return 1;
+}
+
+/* Skip its values. */
+static int attribute_skip(BerElement *ber)
+{
+	return ber_scanf(ber, "x") == LBER_ERROR ? -1 : 0;
+}
+
+int referral_ldap_entry_check(LDAP *ld, LDAPMessage *msg, size_t *size_r)
+{
+	BerElement *ber;
+	struct berval dn, name;
+	ber_len_t size;
+	int ret;
+
+	if (ldap_get_dn_ber(ld, msg, &ber, &dn) != LDAP_SUCCESS)
+		return -1;
+	if (ber_get_option(ber, LBER_OPT_BER_TOTAL_BYTES,
+			   &size) != LBER_OPT_SUCCESS)
+		size = 0;
+	*size_r = size;
+	while ((ret = attribute_begin(ber, &name)) > 0) {
+		if (attribute_skip(ber) < 0) {
+			ret = -1;
+			break;
+		}
+	}
+	ber_free(ber, 0);
+	return ret;
+}
+
+static void
+append_values(BerElement *ber, ARRAY_TYPE(referral_ldap_bytes) *values)
+{
+	struct referral_ldap_bytes *bytes;
+	struct berval value;
+	ber_len_t len;
+	ber_tag_t tag;
+	char *last, *data;
+
+	for (tag = ber_first_element(ber, &len, &last);
+	     tag != LBER_DEFAULT &&
+	     array_count(values) < REFERRAL_LDAP_MAX_VALUES;
+	     tag = ber_next_element(ber, &len, last)) {
+		if (ber_get_stringbv(ber, &value,
+				     LBER_BV_NOTERM) == LBER_ERROR)
+			break;
+		bytes = array_append_space(values);
+		bytes->size = value.bv_len;
+		data = t_malloc_no0(value.bv_len + 1);
+		memcpy(data, value.bv_val, value.bv_len);
+		data[value.bv_len] = '\0';
+		bytes->data = data;
+	}
+}
+
+/* Not ldap_get_values_len(), which needs many times the memory that the server
+   has sent: it is the server's decision how many values there are. */
 void referral_ldap_entry_get_values(const struct referral_ldap_entry *entry,
 				    const char *attribute,
 				    ARRAY_TYPE(referral_ldap_bytes) *values_r)
 {
-	struct referral_ldap_bytes *bytes;
-	struct berval **values;
-	unsigned int i;
-	char *data;
+	size_t attribute_len = strlen(attribute);
+	BerElement *ber;
+	struct berval dn, name;
 
 	t_array_init(values_r, 4);
-	values = ldap_get_values_len(entry->ld, entry->msg, attribute);
-	if (values == NULL)
+	if (ldap_get_dn_ber(entry->ld, entry->msg, &ber, &dn) != LDAP_SUCCESS)
 		return;
-	for (i = 0; values[i] != NULL; i++) {
-		bytes = array_append_space(values_r);
-		bytes->size = values[i]->bv_len;
-		data = t_malloc0(values[i]->bv_len + 1);
-		memcpy(data, values[i]->bv_val, values[i]->bv_len);
-		bytes->data = data;
+	while (attribute_begin(ber, &name) > 0) {
+		if (name.bv_len == attribute_len &&
+		    strncasecmp(name.bv_val, attribute, attribute_len) == 0) {
+			append_values(ber, values_r);
+			break;
+		}
+		if (attribute_skip(ber) < 0)
+			break;
 	}
-	ldap_value_free_len(values);
+	ber_free(ber, 0);
 }

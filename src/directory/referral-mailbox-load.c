@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "array.h"
+#include "referral-entry-values.h"
 #include "referral-ldap-settings.h"
 #include "referral-ldap-connection.h"
 #include "referral-ldap-template.h"
@@ -67,7 +68,7 @@ mailbox_entry_get_target(struct mailbox_entry *e, const char **target_r)
 		return 0;
 	if (*template == '\0')
 		template = "%{mailbox}";
-	referral_ldap_entry_get_values(e->entry, attribute, &values);
+	referral_entry_get_values(e->entry, attribute, e->log, &values);
 	array_foreach(&values, value) {
 		target = mailbox_name_expand(e, template, attribute, value);
 		/* values have no order: always the same one */
@@ -91,8 +92,8 @@ static void mailbox_entry_get_names(struct mailbox_entry *e)
 
 	t_array_init(&e->names, 2);
 	ret = mailbox_entry_get_target(e, &target);
-	referral_ldap_entry_get_values(e->entry, set->mailbox_name_attribute,
-				       &values);
+	referral_entry_get_values(e->entry, set->mailbox_name_attribute,
+				  e->log, &values);
 	array_foreach(&values, value) {
 		i_zero(&name);
 		name.name = mailbox_name_expand(e, set->mailbox_name_template,
@@ -140,7 +141,7 @@ add_attribute(struct mailbox_entry *e, const char *attribute)
 	/* not all presets have one for hosts */
 	if (*attribute == '\0')
 		return 0;
-	referral_ldap_entry_get_values(e->entry, attribute, &values);
+	referral_entry_get_values(e->entry, attribute, e->log, &values);
 	array_foreach(&values, bytes) {
 		if (referral_ldap_value_parse(pool_datastack_create(),
 					      bytes->data, bytes->size,
@@ -179,7 +180,8 @@ mailbox_entry_get_readers(struct mailbox_entry *e)
 	if (e->set->readers == 0)
 		return NULL;
 	for (; *attributes != NULL; attributes++) {
-		referral_ldap_entry_get_values(e->entry, *attributes, &values);
+		referral_entry_get_values(e->entry, *attributes, e->log,
+					  &values);
 		array_foreach(&values, value) {
 			/* if none is valid, it is there for nobody */
 			if (readers == NULL)

@@ -38,7 +38,7 @@ server_entry_get_state(const struct referral_ldap_settings *set,
 	ARRAY_TYPE(referral_ldap_bytes) values;
 	const struct referral_ldap_bytes *value;
 
-	referral_ldap_entry_get_values(entry, attribute, &values);
+	referral_entry_get_values(entry, attribute, log, &values);
 	array_foreach(&values, value) {
 		state = server_state_parse(value);
 		if (state == REFERRAL_SERVER_MAP_UNKNOWN) {
@@ -69,7 +69,7 @@ server_add_entry(struct referral_map *map,
 	/* without any of them, it is out of service all the same */
 	(void)referral_entry_get_servers(entry, set->server_home_attribute,
 					 set->default_port, log, &successors);
-	referral_ldap_entry_get_values(entry, attribute, &names);
+	referral_entry_get_values(entry, attribute, log, &names);
 	array_foreach(&names, name) {
 		error = "the name has a NUL byte";
 		/* without a port it stands for all of them, which is 0 */
