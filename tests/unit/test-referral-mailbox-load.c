@@ -412,6 +412,57 @@ static void test_referral_mailbox_load_deinit(void)
 	test_end();
 }
 
+/* A page's cookie is of no use on another connection: begin again. */
+static void test_referral_mailbox_load_interrupted(void)
+{
+	struct unit_loader test;
+	struct fake_ldap_request *request;
+	unsigned int count = 10, i;
+
+	test_begin("referral mailbox load: interrupted between pages");
+	test_loader_begin(&test, "3", "100");
+	referral_loader_start(test.loader);
+	unit_wait(test.server->search_count == 1);
+	/* this one is gone the next time */
+	send_mailbox(fake_ldap_search(test.server, 0), 50);
+	fake_ldap_send_page(fake_ldap_search(test.server, 0), "1");
+	unit_wait(test.server->search_count == 2);
+	test_assert_strcmp(fake_ldap_search(test.server, 1)->cookie, "1");
+	test.server->handler = page_handler;
+	test.server->context = &count;
+	test_expect_error_string("Connection lost: ");
+	fake_ldap_disconnect(test.server);
+	unit_wait(test.callback_count == 1);
+	test_expect_no_more_errors();
+	test_assert(test.map != NULL &&
+		    referral_map_count(test.map) == 10);
+	test_assert_strcmp(fake_ldap_search(test.server, 2)->cookie, "");
+
+	/* not for ever */
+	test.server->handler = NULL;
+	test_expect_error_string_n_times("Connection lost: ", 4);
+	referral_loader_start(test.loader);
+	for (i = 0; test.callback_count == 1 && i < 100; i++) {
+		unit_wait(test.callback_count == 2 ||
+			  test.server->search_count > 6 + i);
+		if (test.callback_count == 2)
+			break;
+		request = fake_ldap_search(test.server, 6 + i);
+		if (*request->cookie == '\0') {
+			send_mailbox(request, 0);
+			fake_ldap_send_page(request, "1");
+		} else
+			fake_ldap_disconnect(test.server);
+	}
+	unit_wait(test.callback_count == 2);
+	test_expect_no_more_errors();
+	/* four times a first page and a second one */
+	test_assert(i == 8);
+	test_assert(test.map == NULL && test.error != NULL);
+	unit_loader_end(&test);
+	test_end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
@@ -420,6 +471,7 @@ int main(void)
 		test_referral_mailbox_load_pages,
 		test_referral_mailbox_load_limit,
 		test_referral_mailbox_load_fails,
+		test_referral_mailbox_load_interrupted,
 		test_referral_mailbox_load_reload,
 		test_referral_mailbox_load_log_once,
 		test_referral_mailbox_load_deinit,
