@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -190,6 +192,19 @@ def test_flush_while_the_server_hangs(dicts: Dicts, tap: LdapTap) -> None:
     tap.release()
     assert before.result() == after.result() == asked.home("bob")
     assert tap.home_searches("bob") == 2
+
+
+def test_only_who_may_use_the_socket(sandbox: Sandbox,
+                                     referral_dict: Dict) -> None:
+    """As for all keys; the sandbox runs as root."""
+    path = sandbox.env["DICT_SOCKET1"]
+    assert referral_dict.flush()
+    done = subprocess.run(
+        [sys.executable, "-c", "import socket, sys\n"
+         "socket.socket(socket.AF_UNIX).connect(sys.argv[1])", path],
+        user="nobody", group="nogroup", extra_groups=[], cwd="/",
+        stderr=subprocess.PIPE, text=True, check=False)
+    assert "PermissionError" in done.stderr
 
 
 def test_names_are_no_keys(dicts: Dicts, directory: Directory) -> None:
