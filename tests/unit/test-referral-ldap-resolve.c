@@ -184,7 +184,7 @@ static void test_referral_ldap_resolve(void)
 
 	/* again for each connection: addresses change */
 	fake_ldap_disconnect(test_server);
-	unit_run_msecs(1);
+	unit_wait(unit_is_disconnected(test_conn));
 	unit_search(test_conn, &search, "(cn=a)");
 	unit_wait(search.callback_count == 1);
 	test_assert_strcmp(search.error, NULL);

@@ -28,7 +28,7 @@ static void test_servers_begin(const char *name)
 	test_server2->handler = unit_answer_handler;
 	set = unit_ldap_settings(test_pool, "uris", t_strconcat(
 		test_server->uri, " ", test_server2->uri, NULL),
-		"timeout", "20s", NULL);
+		"timeout", "40s", "connect_timeout", "20s", NULL);
 	test_conn = referral_ldap_connection_init(set, unit_dir(), NULL);
 }
 

@@ -112,6 +112,14 @@ void unit_search_free(struct unit_search *search)
 	search->callback_count = 0;
 }
 
+bool unit_is_disconnected(struct referral_ldap_connection *conn)
+{
+	struct referral_ldap_status status;
+
+	referral_ldap_connection_get_status(conn, &status);
+	return strcmp(status.state, "disconnected") == 0;
+}
+
 void unit_answer(struct fake_ldap_request *request, const char *cn)
 {
 	const struct fake_ldap_entry entry = {

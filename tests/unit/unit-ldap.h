@@ -39,6 +39,9 @@ void unit_search_start(struct unit_search *search, const char *filter,
 /* Forget what the callback saw. */
 void unit_search_free(struct unit_search *search);
 
+/* Whether the connection has seen that its server has left. */
+bool unit_is_disconnected(struct referral_ldap_connection *conn);
+
 /* Answer a search with one entry, "cn=<cn>,dc=test". */
 void unit_answer(struct fake_ldap_request *request, const char *cn);
 /* A fake_ldap_handler_t that does it with the filter as the name. */
