@@ -19,7 +19,7 @@ ANY_RATIO = 20
 
 @pytest.fixture(scope="module")
 def table(sandbox: Sandbox) -> Iterator[Table]:
-    bench = Bench(sandbox, 1, USERS, MAILBOXES, live=False)
+    bench = Bench(sandbox, 1, USERS, MAILBOXES)
     with bench.prepared():
         yield bench.run()
 
