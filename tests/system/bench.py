@@ -202,7 +202,9 @@ class Bench:
         dicts = {"bench": usual}
         for number, name in enumerate(self._loads):
             # 2.4 takes dicts with the same settings for the same one.
-            dicts[name] = usual | {"mailbox_refresh": f"{7200 + number}s"}
+            # A lookup has to wait for all of a load.
+            dicts[name] = usual | {"mailbox_refresh": f"{7200 + number}s",
+                                   "timeout": "60s"}
             if "some" in name:
                 dicts[name]["mailbox_filter"] = SOME
             if "live" in name:
@@ -268,7 +270,8 @@ class Bench:
     def run(self, say: Callable[[str], None] = print) -> Table:
         # Everything is in slapd's memory then, and the dict process runs.
         self._tools.raw(self._box.env, self._slapd, self._slapd.users)
-        self._load("bench")
+        wait_for(lambda: self._finds(key("mailbox", self._slapd.mailboxes[0])),
+                 "mailboxes", DEADLINE_SECS)
         self._ldapsearch(ALL)
         for number in range(self._rounds):
             say(f"round {number + 1} of {self._rounds}")
@@ -365,11 +368,12 @@ class Bench:
                  if index % 10 == 0]
         keys = [key("mailbox", random.choice(names))
                 for _ in range(self._per_round)]
-        looked = {}
-        for what in random.sample(["some", "all"], 2):
-            looked[what] = self._ask(keys, f"bench-{what}{number}")
+        # Short as they are, the machine's other work counts: the best of some.
+        looked: dict[str, list[float]] = {"some": [], "all": []}
+        for what in random.sample(["some", "all"] * 4, 8):
+            looked[what].append(self._ask(keys, f"bench-{what}{number}"))
         table.add("lookup among 10 times as many mailboxes",
-                  looked["all"] / looked["some"], target=1.5)
+                  min(looked["all"]) / min(looked["some"]), target=1.5)
 
     def _stalled(self, say: Callable[[str], None]) -> None:
         """Cached lookups beside some that are stalled in another dict of the
@@ -392,11 +396,12 @@ class Bench:
             self.table.add("cached homes while a search stalls",
                            stalled / usual, target=2)
             # Until the failure is over.
-            wait_for(lambda: self._answers(self._slapd.users[-1 - number]))
+            wait_for(lambda: self._finds(
+                key("home", self._slapd.users[-1 - number])))
 
-    def _answers(self, user: str) -> bool:
+    def _finds(self, asked: str) -> bool:
         try:
-            self._ask([key("home", user)])
+            self._ask([asked])
         except AssertionError:
             return False
         return True
