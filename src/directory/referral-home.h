@@ -40,9 +40,9 @@ void referral_homes_lookup(struct referral_homes *homes, const char *user,
    it, but to nobody else. Returns how many there were. */
 unsigned int referral_homes_flush(struct referral_homes *homes);
 
-/* An entry has been added, changed or deleted: forget what is from it, or may be
-   from it from now on. The same holds for what is in flight.
-   (referral_ldap_live=all) */
+/* An entry has been added, changed or deleted: forget what is from it, or may
+   be from it from now on, and do not cache what is in flight
+   (referral_ldap_live=all). */
 void referral_homes_entry_changed(struct referral_homes *homes,
 				  const guid_128_t uuid);
 

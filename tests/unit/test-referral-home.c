@@ -237,7 +237,8 @@ static void test_referral_home_again(void)
 	test_home_end();
 
 	/* nothing is cached: they wait for one search again */
-	test_home_begin("referral home: lookup by a callback, failure", "1h", "0");
+	test_home_begin("referral home: lookup by a callback, failure", "1h",
+			"0");
 	for (i = 0; i < N_ELEMENTS(lookups); i++) {
 		i_zero(&again[i]);
 		test_lookup_start(&lookups[i], "bob");
