@@ -107,6 +107,6 @@ const struct referral_setting referral_plugin_setting_defs[] = {
 	    .choices = subscriptions_choices),
 	{ "imap_referral_cache_ttl", REFERRAL_SETTING_TYPE_MSECS,
 	  offsetof(struct referral_plugin_settings, cache_ttl_msecs),
-	  .default_value = "1s", .min = 0, .max = 3600*1000 },
+	  .default_value = "500ms", .min = 0, .max = 3600*1000 },
 	{ .name = NULL }
 };

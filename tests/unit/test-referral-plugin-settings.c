@@ -32,7 +32,7 @@ static void test_referral_plugin_settings_defaults(void)
 	test_assert(set.owners == 1);
 	test_assert(set.urls == REFERRAL_URLS_FIRST);
 	test_assert(set.subscriptions == REFERRAL_SUBSCRIPTIONS_LOCAL);
-	test_assert(set.cache_ttl_msecs == 1000);
+	test_assert(set.cache_ttl_msecs == 500);
 	test_end();
 }
 
