@@ -345,6 +345,50 @@ static void test_referral_ldap_connection_size_limit(void)
 	test_connection_end();
 }
 
+/* What no LDAP server sends: nothing of it is an answer. */
+static void test_referral_ldap_connection_garbage(void)
+{
+	/* 30: the message, 02 01 nn: its number, 64: an entry, 04 03 "a=b", and
+	   among the attributes what is none */
+	unsigned char bad_entry[] = {
+		0x30, 0x0e, 0x02, 0x01, 0, 0x64, 0x09, 0x04, 0x03, 'a', '=', 'b',
+		0x30, 0x02, 0x05, 0x00
+	};
+	struct fake_ldap_request *request;
+	struct unit_search search;
+	unsigned int i;
+
+	test_connection_begin("referral ldap connection: garbage", "10s");
+	/* more than was asked for: it is left before it ends */
+	i_zero(&search);
+	search.conn = test_conn;
+	unit_search_start(&search, "(cn=a)", 2, 0, NULL);
+	unit_wait(test_server->search_count == 1);
+	request = fake_ldap_search(test_server, 0);
+	for (i = 0; i < 3; i++)
+		fake_ldap_send_entry(request, &test_entries[0]);
+	unit_wait(search.callback_count == 1);
+	test_assert(search.error != NULL &&
+		    strstr(search.error, "more entries than") != NULL);
+	unit_search_free(&search);
+	test_connection_end();
+
+	test_connection_begin("referral ldap connection: bad entry", "10s");
+	i_zero(&search);
+	search.conn = test_conn;
+	unit_search_start(&search, "(cn=a)", 2, 0, NULL);
+	unit_wait(test_server->search_count == 1);
+	request = fake_ldap_search(test_server, 0);
+	bad_entry[4] = request->msgid;
+	fake_ldap_send_bytes(request, bad_entry, sizeof(bad_entry));
+	fake_ldap_send_result(request, LDAP_SUCCESS, NULL);
+	unit_wait(search.callback_count == 1);
+	test_assert(search.error != NULL &&
+		    strstr(search.error, "cannot be read") != NULL);
+	unit_search_free(&search);
+	test_connection_end();
+}
+
 static void test_referral_ldap_connection_pages(void)
 {
 	struct fake_ldap_request *request;
@@ -667,6 +711,7 @@ int main(void)
 		test_referral_ldap_connection_out_of_order,
 		test_referral_ldap_connection_errors,
 		test_referral_ldap_connection_size_limit,
+		test_referral_ldap_connection_garbage,
 		test_referral_ldap_connection_pages,
 		test_referral_ldap_connection_deadline,
 		test_referral_ldap_connection_again,
