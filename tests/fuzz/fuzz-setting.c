@@ -6,6 +6,7 @@
 #endif
 
 #include "lib.h"
+#include "referral-compat.h"
 #include "str.h"
 #include "strescape.h"
 #include "write-full.h"
@@ -122,7 +123,7 @@ read_file(pool_t pool, const void *data, size_t size,
 	ret = referral_settings_file_read(referral_ldap_setting_defs, pool,
 					  set, path, &error);
 	if (ret < 0)
-		fuzz_check(error != NULL && str_begins(error, path));
+		fuzz_check(error != NULL && str_begins_with(error, path));
 	i_close_fd(&fd);
 	return ret == 0;
 }

@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
 
 #include "lib.h"
+#include "referral-compat.h"
 #include "str.h"
 #include "referral-ldap-template.h"
 #include "fuzz.h"
@@ -49,7 +50,7 @@ static size_t mark_append(string_t *str, const char *text)
 	unsigned int i;
 
 	for (i = 0; i < N_ELEMENTS(marks); i++) {
-		if (str_begins(text, marks[i].mark)) {
+		if (str_begins_with(text, marks[i].mark)) {
 			for (p = marks[i].value; *p != '\0'; p++)
 				str_append_c(str, *p);
 			return strlen(marks[i].mark);
