@@ -2,12 +2,12 @@
 
 #include "lib.h"
 #include "ioloop.h"
-#include "llist.h"
 #include "time-util.h"
 #include "referral-ldap-settings.h"
 #include "referral-loader.h"
 #include "referral-map.h"
 #include "referral-map-sync.h"
+#include "referral-map-waiters.h"
 #include "referral-stale.h"
 #include "referral-status.h"
 #include "referral-map-keeper.h"
@@ -23,15 +23,6 @@
 /* A live search that ends is not begun again at once more often than that. */
 #define REFERRAL_MAP_RESYNC_INTERVAL_MSECS 1000
 
-/* Somebody who waits for the map. */
-struct referral_map_waiter {
-	struct referral_map_waiter *prev, *next;
-	struct referral_map_keeper *keeper;
-	struct timeout *to;
-	referral_map_callback_t *callback;
-	void *context;
-};
-
 struct referral_map_keeper {
 	const struct referral_ldap_settings *set;
 	const char *what;
@@ -42,7 +33,7 @@ struct referral_map_keeper {
 	/* NULL: no live updates are wanted */
 	struct referral_map_sync *live;
 	struct referral_stale *stale;
-	struct referral_map_waiter *waiters_head, *waiters_tail;
+	struct referral_map_waiters *waiters;
 
 	/* What was known last; NULL: nothing, ever, or the directory has said
 	   that it does not tell. */
@@ -78,56 +69,19 @@ struct referral_map_keeper {
 	bool stopped;
 };
 
-/*
- * Waiters
- */
-
-static void
-waiter_finish(struct referral_map_waiter *waiter, struct referral_map *map,
-	      const char *error)
-{
-	timeout_remove(&waiter->to);
-	T_BEGIN {
-		waiter->callback(map, error, waiter->context);
-	} T_END;
-	i_free(waiter);
-}
-
-static void waiter_timeout(struct referral_map_waiter *waiter)
-{
-	struct referral_map_keeper *keeper = waiter->keeper;
-
-	DLLIST2_REMOVE(&keeper->waiters_head, &keeper->waiters_tail, waiter);
-	waiter_finish(waiter, NULL,
-		      t_strdup_printf("The %s are still being loaded",
-				      keeper->what));
-}
-
-/* Give them the map, or what may be given in its place. */
+/* Give those who wait the map, or what may be given in its place. */
 static void
 keeper_finish_waiters(struct referral_map_keeper *keeper, const char *error)
 {
-	struct referral_map_waiter *waiter;
-	struct referral_map_waiter *head = keeper->waiters_head;
-	struct referral_map_waiter *tail = keeper->waiters_tail;
 	struct referral_map *map = NULL;
 
-	if (head == NULL)
+	if (referral_map_waiters_is_empty(keeper->waiters))
 		return;
 	if (keeper->map != NULL &&
 	    (keeper->current || referral_stale_use(keeper->stale,
-						   &keeper->synced))) {
+						   &keeper->synced)))
 		map = keeper->map;
-		referral_map_ref(map);
-	}
-	/* Callbacks may add others, and these may fail at once. */
-	keeper->waiters_head = keeper->waiters_tail = NULL;
-	error = t_strdup(error);
-	while ((waiter = head) != NULL) {
-		DLLIST2_REMOVE(&head, &tail, waiter);
-		waiter_finish(waiter, map, map == NULL ? error : NULL);
-	}
-	referral_map_unref(&map);
+	referral_map_waiters_finish(keeper->waiters, map, error);
 }
 
 /*
@@ -448,8 +402,6 @@ void referral_map_keeper_get_status(const struct referral_map_keeper *keeper,
 void referral_map_keeper_get(struct referral_map_keeper *keeper,
 			     referral_map_callback_t *callback, void *context)
 {
-	struct referral_map_waiter *waiter;
-
 	if (keeper->map != NULL &&
 	    (keeper->current || referral_stale_use(keeper->stale,
 						   &keeper->synced))) {
@@ -458,13 +410,7 @@ void referral_map_keeper_get(struct referral_map_keeper *keeper,
 			keeper_try(keeper);
 		return;
 	}
-	waiter = i_new(struct referral_map_waiter, 1);
-	waiter->keeper = keeper;
-	waiter->callback = callback;
-	waiter->context = context;
-	waiter->to = timeout_add(keeper->set->timeout_msecs, waiter_timeout,
-				 waiter);
-	DLLIST2_APPEND(&keeper->waiters_head, &keeper->waiters_tail, waiter);
+	referral_map_waiters_add(keeper->waiters, callback, context);
 	keeper_try(keeper);
 }
 
@@ -489,6 +435,8 @@ referral_map_keeper_init(struct referral_ldap_connection *conn,
 	keeper->event = event;
 	keeper->stale = referral_stale_init(load->what, set->stale_time_msecs,
 					    event);
+	keeper->waiters = referral_map_waiters_init(load->what,
+						    set->timeout_msecs);
 	keeper->loader = referral_loader_init(conn, set, load, log,
 					      keeper_loaded, keeper);
 	if (set->live != REFERRAL_LDAP_LIVE_NO) {
@@ -512,7 +460,7 @@ void referral_map_keeper_deinit(struct referral_map_keeper **_keeper)
 	if (keeper->live != NULL)
 		referral_map_sync_deinit(&keeper->live);
 	referral_loader_deinit(&keeper->loader);
-	i_assert(keeper->waiters_head == NULL);
+	referral_map_waiters_deinit(&keeper->waiters);
 	timeout_remove(&keeper->to_next);
 	referral_map_unref(&keeper->map);
 	referral_stale_deinit(&keeper->stale);
