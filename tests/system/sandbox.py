@@ -185,10 +185,17 @@ class Sandbox:
 
     def session(self, user: str, number: int = 1) -> Imap:
         """A connection on which the user has logged in."""
-        client = self.imap(number)
-        reply = client.login(user, self.password)
-        assert reply.status == "OK", reply
-        return client
+        end = time.monotonic() + DEADLINE_SECS
+        while True:
+            client = self.imap(number)
+            reply = client.login(user, self.password)
+            if reply.status == "OK":
+                return client
+            # The test before may have stopped the LDAP server, and the
+            # directory is not asked again at once.
+            assert reply.tagged.startswith("NO [UNAVAILABLE]") and \
+                time.monotonic() < end, reply
+            client.close()
 
     @contextlib.contextmanager
     def own_mailbox(self, name: str) -> Iterator[Imap]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from configuration import Config
-from conftest import Dicts, Directory
+from conftest import Dicts, Directory, wait_until_asked_again
 from sandbox import Dict, Log, Sandbox, wait_for
 from taps import LdapTap
 
@@ -232,6 +232,7 @@ def change_slapd(sandbox: Sandbox, directory: Directory
     before = Path(sandbox.env["LDAP1_CONF"]).read_text()
     yield change_it
     change_it(lambda _: before)
+    wait_until_asked_again(sandbox)
 
 
 def without_syncprov(conf: str) -> str:
