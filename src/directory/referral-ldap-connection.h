@@ -165,6 +165,10 @@ void referral_ldap_connection_get_status(
    the data stack. */
 bool referral_ldap_result_next(struct referral_ldap_result *result,
 			       struct referral_ldap_entry *entry_r);
+/* Get the names of all attributes that the server has sent, with their options
+   (RFC 4512 section 2.5), allocated from the data stack. */
+void referral_ldap_entry_get_names(const struct referral_ldap_entry *entry,
+				   ARRAY_TYPE(const_string) *names_r);
 /* An attribute's first values, for whoever has more than anybody needs. */
 #define REFERRAL_LDAP_MAX_VALUES 10000
 /* Get an attribute's values, allocated from the data stack; at most

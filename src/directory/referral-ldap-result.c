@@ -118,6 +118,25 @@ int referral_ldap_entry_check(LDAP *ld, LDAPMessage *msg, size_t *size_r)
 	return ret;
 }
 
+void referral_ldap_entry_get_names(const struct referral_ldap_entry *entry,
+				   ARRAY_TYPE(const_string) *names_r)
+{
+	BerElement *ber;
+	struct berval dn, name;
+	const char *copy;
+
+	t_array_init(names_r, 8);
+	if (ldap_get_dn_ber(entry->ld, entry->msg, &ber, &dn) != LDAP_SUCCESS)
+		return;
+	while (attribute_begin(ber, &name) > 0) {
+		copy = t_strndup(name.bv_val, name.bv_len);
+		array_push_back(names_r, &copy);
+		if (attribute_skip(ber) < 0)
+			break;
+	}
+	ber_free(ber, 0);
+}
+
 static void
 append_values(BerElement *ber, ARRAY_TYPE(referral_ldap_bytes) *values)
 {

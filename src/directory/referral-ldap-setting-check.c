@@ -71,11 +71,14 @@ int referral_ldap_check_reader_attributes(const char *name, const char *value,
 	unsigned int i;
 
 	for (i = 0; attributes[i] != NULL; i++) {
+		/* The server's answer has its name in the place of an OID. */
 		if (i == REFERRAL_LDAP_MAX_READER_ATTRIBUTES ||
+		    i_isdigit(attributes[i][0]) ||
 		    referral_ldap_check_attribute(name, attributes[i],
 						  &error) < 0) {
 			*error_r = t_strdup_printf("%s=%s: expected the names "
-				"of %u attributes at most, separated by spaces",
+				"of %u attributes at most, separated by "
+				"spaces, and no OID",
 				name, value,
 				REFERRAL_LDAP_MAX_READER_ATTRIBUTES);
 			return -1;

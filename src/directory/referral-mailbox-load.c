@@ -128,6 +128,14 @@ add_broken(struct mailbox_entry *e, const struct referral_ldap_bytes *value)
 		referral_mailbox_map_add_broken(e->map, own->name);
 }
 
+/* Whatever people put into labeledURI: a web page is no mailbox. */
+static bool is_other_uri(const char *value)
+{
+	return strstr(t_strcut(value, ' '), "://") != NULL &&
+		strncasecmp(value, "imap://", 7) != 0 &&
+		strncasecmp(value, "imaps://", 8) != 0;
+}
+
 /* Returns the number of values, usable or not. */
 static unsigned int
 add_attribute(struct mailbox_entry *e, const char *attribute)
@@ -137,12 +145,16 @@ add_attribute(struct mailbox_entry *e, const char *attribute)
 	struct referral_ldap_value value;
 	const struct mailbox_name *own;
 	const char *error;
+	unsigned int count = 0;
 
 	/* not all presets have one for hosts */
 	if (*attribute == '\0')
 		return 0;
 	referral_entry_get_values(e->entry, attribute, e->log, &values);
 	array_foreach(&values, bytes) {
+		if (is_other_uri(bytes->data))
+			continue;
+		count++;
 		if (referral_ldap_value_parse(pool_datastack_create(),
 					      bytes->data, bytes->size,
 					      e->set->default_port,
@@ -164,7 +176,42 @@ add_attribute(struct mailbox_entry *e, const char *attribute)
 			}
 		}
 	}
-	return array_count(&values);
+	return count;
+}
+
+static bool is_asked_for(const char *const *attributes, const char *name)
+{
+	return *name != '\0' && str_array_icase_find(attributes, name);
+}
+
+/* Returns whether the entry may have readers that we do not see: what it has
+   is under a name that was not asked for. Servers answer with their own name
+   for an attribute when they are asked for another one or for an OID, and some
+   send many values as parts with an option (member;range=0-1499). */
+static bool mailbox_entry_may_hide_readers(struct mailbox_entry *e)
+{
+	const struct referral_ldap_settings *set = e->set;
+	const char *const others[] = {
+		set->mailbox_uri_attribute, set->mailbox_host_attribute,
+		set->mailbox_name_attribute, set->mailbox_target_attribute,
+		NULL
+	};
+	ARRAY_TYPE(const_string) names;
+	const char *name;
+
+	referral_ldap_entry_get_names(e->entry, &names);
+	array_foreach_elem(&names, name) {
+		/* an option, such as ;lang-de, makes it no other attribute */
+		if (is_asked_for(set->parsed_reader_attributes, name) ||
+		    is_asked_for(others, t_strcut(name, ';')))
+			continue;
+		referral_value_log_skip(e->log, e->entry->dn, name, "...",
+			"the server has another name for an attribute that "
+			"was asked for, so that nobody sees the mailbox: "
+			"expected the server's names in the settings");
+		return TRUE;
+	}
+	return FALSE;
 }
 
 /* Returns NULL if it is there for everybody. */
@@ -179,6 +226,8 @@ mailbox_entry_get_readers(struct mailbox_entry *e)
 
 	if (e->set->readers == 0)
 		return NULL;
+	if (mailbox_entry_may_hide_readers(e))
+		return referral_readers_init();
 	for (; *attributes != NULL; attributes++) {
 		referral_entry_get_values(e->entry, *attributes, e->log,
 					  &values);

@@ -90,8 +90,10 @@ static void test_referral_mailbox_load_entry(void)
 		{ { "cn=x,dc=test", { URI("imap://joe@a/x 10"), HOST("b"),
 		      NAME("y"), END } },
 		  "x=-", "labeledURI='imap://joe@a/x 10': " },
-		{ { "cn=x,dc=test", { URI("https://a/"), NAME("y"), END } },
-		  "y=-", "labeledURI='https://a/': " },
+		/* a web page is no mailbox */
+		{ { "cn=x,dc=test", { URI("https://a/y Our page"), HOST("b"),
+		      NAME("z"), END } },
+		  "z=imap://b:10143/z", NULL },
 		{ { "cn=x,dc=test", { URI("imap://a/%FF"), NAME("y"),
 		      NAME("z"), END } },
 		  "y=-; z=-", "labeledURI='imap://a/%FF': " },

@@ -86,6 +86,10 @@ static void test_visibility_begin(const char *name)
 		"uris", test_server->uri, "readers", "yes", "live", "no",
 		"stale_time", "0s", "home_ttl", "1h", "timeout", "20s",
 		"mailbox_refresh", "1h", NULL), unit_dir(), NULL);
+}
+
+static void test_visibility_expect_broken(void)
+{
 	test_expect_error_string("Skipping labeledURI='imap://h_1/broken'");
 }
 
@@ -187,6 +191,7 @@ static void test_referral_visibility_lookup(void)
 	unsigned int i;
 
 	test_visibility_begin("referral visibility: lookup");
+	test_visibility_expect_broken();
 	for (i = 0; i < N_ELEMENTS(tests); i++) {
 		test_assert_strcmp_idx(test_lookup("joe", tests[i].name),
 				       tests[i].joe, i);
@@ -204,6 +209,7 @@ static void test_referral_visibility_lookup(void)
 static void test_referral_visibility_list(void)
 {
 	test_visibility_begin("referral visibility: list");
+	test_visibility_expect_broken();
 	test_assert_strcmp(test_list(""), "all anyone sales/all ");
 	test_expect_no_more_errors();
 	test_assert(test_searches == 0);
@@ -222,6 +228,7 @@ static void test_referral_visibility_list(void)
 static void test_referral_visibility_failure(void)
 {
 	test_visibility_begin("referral visibility: failure");
+	test_visibility_expect_broken();
 	test_group_result = LDAP_UNAVAILABLE;
 	/* what does not depend on it is there all the same */
 	test_assert_strcmp(test_lookup("joe", "all"), "imap://a/all");
@@ -236,6 +243,41 @@ static void test_referral_visibility_failure(void)
 	/* not cached */
 	test_group_result = LDAP_SUCCESS;
 	test_assert_strcmp(test_lookup("joe", "sales"), "imap://a/sales");
+	test_visibility_end();
+}
+
+/* Servers may have other names for attributes than were asked for. */
+static void other_names_handler(struct fake_ldap_request *request,
+				void *context ATTR_UNUSED)
+{
+	static const struct fake_ldap_entry entries[] = {
+		{ "cn=1,dc=test", { URI("imap://a/part"), READER("anyone"),
+		  { "imapMailboxReader;range=0-0", JOE, 0 }, END } },
+		{ "cn=2,dc=test", { URI("imap://a/alias"),
+		  { "mailboxReader", JOE, 0 }, END } },
+		{ "cn=3,dc=test", { URI("imap://a/option"),
+		  { "cn;lang-de", "x", 0 }, END } },
+		{ "cn=4,dc=test", { { "LabeledURI", "imap://a/case", 0 },
+		  { "imapmailboxreader", "ann", 0 }, END } },
+	};
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(entries); i++)
+		fake_ldap_send_entry(request, &entries[i]);
+	fake_ldap_send_result(request, LDAP_SUCCESS, NULL);
+}
+
+static void test_referral_visibility_other_names(void)
+{
+	test_visibility_begin("referral visibility: names of attributes");
+	test_server->handler = other_names_handler;
+	test_expect_error_string_n_times("another name for an attribute", 2);
+	test_assert_strcmp(test_lookup("ann", "part"), "none");
+	test_expect_no_more_errors();
+	test_assert_strcmp(test_lookup("ann", "alias"), "none");
+	test_assert_strcmp(test_lookup("ann", "option"), "imap://a/option");
+	test_assert_strcmp(test_lookup("ann", "case"), "imap://a/case");
+	test_assert_strcmp(test_lookup("", "case"), "none");
 	test_visibility_end();
 }
 
@@ -304,6 +346,7 @@ int main(void)
 		test_referral_visibility_lookup,
 		test_referral_visibility_list,
 		test_referral_visibility_failure,
+		test_referral_visibility_other_names,
 		test_referral_visibility_names,
 		NULL
 	};
