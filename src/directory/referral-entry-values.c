@@ -2,6 +2,7 @@
 
 #include "lib.h"
 #include "array.h"
+#include "referral-ldap-dn.h"
 #include "referral-ldap-template.h"
 #include "referral-value-log.h"
 #include "referral-entry-values.h"
@@ -63,10 +64,22 @@ int referral_entry_value_find(const struct referral_ldap_bytes *value,
 bool referral_ldap_base_is_missing(const char *base_template,
 				   const struct referral_ldap_result *result)
 {
+	static const struct referral_ldap_variables no_variables;
+	const char *tail;
+
+	if (!result->refused ||
+	    (referral_ldap_template_get_variables(base_template) &
+	     REFERRAL_LDAP_VARIABLES_OF_USER) == 0)
+		return FALSE;
 	/* Servers need not take all texts for values in DNs: dc is ASCII. */
-	return result->refused &&
-		(result->code == LDAP_NO_SUCH_OBJECT ||
-		 result->code == LDAP_INVALID_DN_SYNTAX) &&
-		(referral_ldap_template_get_variables(base_template) &
-		 REFERRAL_LDAP_VARIABLES_OF_USER) != 0;
+	if (result->code == LDAP_INVALID_DN_SYNTAX)
+		return TRUE;
+	if (result->code != LDAP_NO_SUCH_OBJECT)
+		return FALSE;
+	/* A server without data says the same of everything. */
+	tail = referral_ldap_dn_template_tail(base_template,
+					      REFERRAL_LDAP_VARIABLES_OF_USER);
+	return tail == NULL || (result->matched_dn != NULL &&
+		referral_ldap_dn_is_below(result->matched_dn,
+			referral_ldap_dn_expand(tail, &no_variables)));
 }

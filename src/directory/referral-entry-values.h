@@ -31,7 +31,8 @@ int referral_entry_value_find(const struct referral_ldap_bytes *value,
 
 /* Whether a search failed only because there is nothing where it began, and
    where that is depends on a variable of the base's template: then there is no
-   such entry. A base that is the same for everybody is wrong. */
+   such entry. What of the base is the same for everybody has to be there: else
+   the setting is wrong, or the server has not got its data yet. */
 bool referral_ldap_base_is_missing(const char *base_template,
 				   const struct referral_ldap_result *result);
 

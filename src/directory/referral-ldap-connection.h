@@ -41,6 +41,9 @@ struct referral_ldap_result {
 	bool refused;
 	/* The LDAP result code, then. */
 	int code;
+	/* The DN of the last entry on the way to the base that is there (RFC
+	   4511 section 4.1.9), if the base is not; NULL or empty: unknown. */
+	const char *matched_dn;
 	/* The search was for another page than the first, and the connection
 	   that its cookie belongs to is lost: begin with the first page. */
 	bool cookie_lost;

@@ -172,6 +172,21 @@ bool referral_ldap_dn_normalize(const char *dn, const char **normalized_r)
 	return TRUE;
 }
 
+bool referral_ldap_dn_is_below(const char *dn, const char *base)
+{
+	size_t dn_len, base_len;
+
+	if (!referral_ldap_dn_normalize(dn, &dn) ||
+	    !referral_ldap_dn_normalize(base, &base))
+		return FALSE;
+	dn_len = strlen(dn);
+	base_len = strlen(base);
+	return dn_len >= base_len &&
+		strcmp(dn + dn_len - base_len, base) == 0 &&
+		/* normalized ones have no other commas */
+		(dn_len == base_len || dn[dn_len - base_len - 1] == ',');
+}
+
 bool referral_ldap_dn_find_value(const char *dn, const char *attribute,
 				 const char **value_r)
 {

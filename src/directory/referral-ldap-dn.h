@@ -17,6 +17,10 @@ const char *referral_ldap_dn_template_error(const char *template);
    empty one. */
 bool referral_ldap_dn_normalize(const char *dn, const char **normalized_r);
 
+/* Whether the entry is the base or below it. FALSE also if one of them is no
+   DN. */
+bool referral_ldap_dn_is_below(const char *dn, const char *base);
+
 /* Get the value of the attribute in the first RDN that has it, allocated from
    the data stack. Returns FALSE if none has, or it is no DN. */
 bool referral_ldap_dn_find_value(const char *dn, const char *attribute,

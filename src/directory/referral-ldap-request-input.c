@@ -40,7 +40,7 @@ request_result(struct referral_ldap_request *request, LDAPMessage *msg)
 	struct referral_ldap_server *server = request->server;
 	struct referral_ldap_result result;
 	LDAPControl **controls = NULL;
-	char *text = NULL;
+	char *text = NULL, *matched_dn = NULL;
 	int err, ret;
 
 	i_zero(&result);
@@ -49,7 +49,7 @@ request_result(struct referral_ldap_request *request, LDAPMessage *msg)
 		result.entries = array_get(&request->entries,
 					   &result.entries_count);
 	}
-	ret = ldap_parse_result(result.ld, msg, &err, NULL, &text, NULL,
+	ret = ldap_parse_result(result.ld, msg, &err, &matched_dn, &text, NULL,
 				&controls, FALSE);
 	if (ret != LDAP_SUCCESS)
 		err = ret;
@@ -61,6 +61,7 @@ request_result(struct referral_ldap_request *request, LDAPMessage *msg)
 							   text);
 		result.refused = !referral_ldap_is_server_error(err);
 		result.code = err;
+		result.matched_dn = matched_dn;
 	}
 	if (result.error == NULL)
 		request_parse_cookie(request, &result, controls);
@@ -78,6 +79,7 @@ request_result(struct referral_ldap_request *request, LDAPMessage *msg)
 
 	ber_memfree(result.cookie.bv_val);
 	ldap_controls_free(controls);
+	ldap_memfree(matched_dn);
 	ldap_memfree(text);
 }
 

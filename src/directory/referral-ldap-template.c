@@ -118,6 +118,22 @@ referral_ldap_dn_expand(const char *template,
 }
 
 const char *
+referral_ldap_dn_template_tail(const char *template,
+			       enum referral_ldap_variable variables)
+{
+	const char *p;
+
+	for (p = template; *p != '\0'; p++) {
+		if (*p == '\\' && p[1] != '\0')
+			p++;
+		else if (*p == ',' && (variables &
+			 referral_ldap_template_get_variables(p + 1)) == 0)
+			return p + 1;
+	}
+	return NULL;
+}
+
+const char *
 referral_ldap_name_expand(const char *template,
 			  const struct referral_ldap_variables *variables)
 {

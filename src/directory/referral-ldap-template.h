@@ -62,6 +62,12 @@ referral_ldap_filter_expand(const char *template,
 const char *
 referral_ldap_dn_expand(const char *template,
 			const struct referral_ldap_variables *variables);
+/* The end of a DN's template that has none of the variables, for example
+   ou=people,dc=example,dc=org of dc=%{domain},ou=people,dc=example,dc=org: a
+   template as well, within the first one. NULL: there is no such end. */
+const char *
+referral_ldap_dn_template_tail(const char *template,
+			       enum referral_ldap_variable variables);
 /* Not escaped at all. */
 const char *
 referral_ldap_name_expand(const char *template,

@@ -93,11 +93,37 @@ static void test_referral_ldap_dn_find_value(void)
 	test_end();
 }
 
+static void test_referral_ldap_dn_is_below(void)
+{
+	static const struct {
+		const char *dn, *base;
+		bool below;
+	} tests[] = {
+		{ "dc=a", "dc=a", TRUE },
+		{ "ou=x, DC=A", "dc=a", TRUE },
+		{ "ou=x,dc=ba", "dc=a", FALSE },
+		{ "ou=x\\,dc=a,dc=b", "dc=a,dc=b", FALSE },
+		{ "dc=b", "dc=a,dc=b", FALSE },
+		{ "", "dc=a", FALSE },
+		{ "dc=a", "", FALSE },
+		{ "a", "a", FALSE },
+	};
+	unsigned int i;
+
+	test_begin("referral ldap dn: is below");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_idx(referral_ldap_dn_is_below(tests[i].dn,
+				tests[i].base) == tests[i].below, i);
+	}
+	test_end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
 		test_referral_ldap_dn_normalize,
 		test_referral_ldap_dn_find_value,
+		test_referral_ldap_dn_is_below,
 		NULL
 	};
 	return unit_run(test_functions);

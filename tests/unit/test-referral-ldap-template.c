@@ -2,7 +2,9 @@
 
 #include "lib.h"
 #include "str.h"
+#include "referral-ldap-connection.h"
 #include "referral-ldap-template.h"
+#include "referral-entry-values.h"
 #include "unit-common.h"
 
 #include <ldap.h>
@@ -400,6 +402,71 @@ static void test_referral_ldap_template_all_bytes_dn(void)
 	test_end();
 }
 
+static void test_referral_ldap_template_tail(void)
+{
+	static const struct {
+		const char *template, *tail;
+	} tests[] = {
+		{ "ou=%{domain},dc=a,dc=b", "dc=a,dc=b" },
+		{ "ou=x\\,y,ou=%{domain},dc=a\\,b", "dc=a\\,b" },
+		{ "ou=%{domain},ou=%{hostname},dc=a", "ou=%{hostname},dc=a" },
+		{ "ou=%{user},ou=%{domain},dc=a", "dc=a" },
+		{ "dc=%{domain}", NULL },
+	};
+	unsigned int i;
+
+	test_begin("referral ldap template: tail");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		test_assert_strcmp_idx(referral_ldap_dn_template_tail(
+			tests[i].template, REFERRAL_LDAP_VARIABLES_OF_USER),
+			tests[i].tail, i);
+	}
+	test_end();
+}
+
+/* A server says that there is no such base: no such user, or no such data? */
+static void test_referral_ldap_template_missing_base(void)
+{
+	static const struct {
+		const char *template;
+		int code;
+		const char *matched_dn;
+		bool missing;
+	} tests[] = {
+		{ "ou=%{domain},dc=a", LDAP_NO_SUCH_OBJECT, "dc=a", TRUE },
+		{ "ou=%{domain},dc=a", LDAP_NO_SUCH_OBJECT, "DC=A", TRUE },
+		{ "ou=x,ou=%{domain},dc=a", LDAP_NO_SUCH_OBJECT,
+		  "ou=example.org,dc=a", TRUE },
+		{ "ou=%{domain},dc=50%%", LDAP_NO_SUCH_OBJECT, "dc=50%", TRUE },
+		/* it has not got its data yet */
+		{ "ou=%{domain},dc=a", LDAP_NO_SUCH_OBJECT, "", FALSE },
+		{ "ou=%{domain},dc=a", LDAP_NO_SUCH_OBJECT, NULL, FALSE },
+		{ "ou=%{domain},ou=x,dc=a", LDAP_NO_SUCH_OBJECT, "dc=a",
+		  FALSE },
+		/* everybody's */
+		{ "ou=x,dc=a", LDAP_NO_SUCH_OBJECT, "dc=a", FALSE },
+		{ "ou=x,dc=a", LDAP_INVALID_DN_SYNTAX, "", FALSE },
+		{ "dc=%{domain}", LDAP_NO_SUCH_OBJECT, "", TRUE },
+		{ "dc=%{domain},dc=a", LDAP_INVALID_DN_SYNTAX, "", TRUE },
+		{ "ou=%{domain},dc=a", LDAP_INSUFFICIENT_ACCESS, "dc=a",
+		  FALSE },
+	};
+	struct referral_ldap_result result;
+	unsigned int i;
+
+	test_begin("referral ldap template: missing base");
+	for (i = 0; i < N_ELEMENTS(tests); i++) {
+		i_zero(&result);
+		result.error = "error";
+		result.refused = TRUE;
+		result.code = tests[i].code;
+		result.matched_dn = tests[i].matched_dn;
+		test_assert_idx(referral_ldap_base_is_missing(
+			tests[i].template, &result) == tests[i].missing, i);
+	}
+	test_end();
+}
+
 int main(void)
 {
 	static void (*const test_functions[])(void) = {
@@ -411,6 +478,8 @@ int main(void)
 		test_referral_ldap_template_expand,
 		test_referral_ldap_template_all_bytes,
 		test_referral_ldap_template_long,
+		test_referral_ldap_template_tail,
+		test_referral_ldap_template_missing_base,
 		NULL
 	};
 	return unit_run(test_functions);
