@@ -283,6 +283,9 @@ static const char *directory_status(struct referral_directory *dir)
 	referral_ldap_connection_get_status(dir->conn, &ldap_status);
 	status.server = ldap_status.uri;
 	status.state = ldap_status.state;
+	referral_ldap_connection_get_status(dir->servers_conn, &ldap_status);
+	status.servers_server = ldap_status.uri;
+	status.servers_state = ldap_status.state;
 	status.requests = dir->requests;
 	status.counters = dir->counters;
 	status.homes = referral_homes_count(dir->homes);

@@ -22,9 +22,10 @@ void referral_directory_abort(struct referral_directory *dir);
 void referral_directory_deinit(struct referral_directory **dir);
 
 /* Look up a name that referral_key_parse() returned, for the user who asks; ""
-   is nobody. The callback is called exactly once, within the settings' timeout
-   and possibly before this returns.
-   The result is valid only while it runs. */
+   is nobody. The callback is called exactly once, possibly before this returns.
+   The settings' timeout is for each thing that has to be waited for: the home,
+   or the map and then the groups of who asks. The result is valid only while
+   it runs. */
 void referral_directory_lookup(struct referral_directory *dir,
 			       const char *asker,
 			       enum referral_key_type type, const char *name,

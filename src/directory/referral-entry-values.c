@@ -15,7 +15,7 @@ void referral_entry_get_values(const struct referral_ldap_entry *entry,
 	referral_ldap_entry_get_values(entry, attribute, values_r);
 	if (array_count(values_r) == REFERRAL_LDAP_MAX_VALUES) {
 		referral_value_log_skip(log, entry->dn, attribute, "...",
-			"there are more values than are looked at");
+			"no more values than these are looked at");
 	}
 }
 

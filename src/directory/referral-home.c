@@ -288,6 +288,8 @@ void referral_homes_lookup(struct referral_homes *homes, const char *user,
 	if (referral_home_cache_lookup(homes->cache, user, &result.value)) {
 		result.ret = result.value != NULL ? 1 : 0;
 		result.cached = TRUE;
+		/* the callback may change the cache */
+		result.value = t_strdup(result.value);
 		callback(&result, context);
 		return;
 	}

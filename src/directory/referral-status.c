@@ -35,5 +35,7 @@ const char *referral_status_write(const struct referral_status *status)
 		    status->homes_live ? "live" : "timed", status->searches);
 	status_write_map(str, "mailboxes", &status->mailboxes);
 	status_write_map(str, "servers", &status->servers);
+	str_printfa(str, " servers_server=%s servers_state=%s",
+		    status->servers_server, status->servers_state);
 	return str_c(str);
 }

@@ -37,6 +37,10 @@ struct referral_status {
 	bool homes_live;
 
 	struct referral_map_status mailboxes, servers;
+
+	/* As server and state, for the connection that the servers are loaded
+	   over. */
+	const char *servers_server, *servers_state;
 };
 
 /* One line of name=value words, allocated from the data stack. README says what

@@ -20,7 +20,8 @@ SALES = "Shared/sales"
 WORDS = ["server", "state", "requests", "hits", "misses", "stale", "failures",
          "homes", "homes_mode", "searches",
          "mailboxes", "mailboxes_mode", "mailboxes_age",
-         "servers", "servers_mode", "servers_age"]
+         "servers", "servers_mode", "servers_age",
+         "servers_server", "servers_state"]
 
 
 def numbers(asked: Dict, *names: str) -> list[int]:

@@ -251,7 +251,9 @@ static void test_dict_referral_ldap_words(void)
 		"state=disconnected requests=0 hits=0 misses=0 stale=0 "
 		"failures=0 homes=0 homes_mode=timed searches=0 "
 		"mailboxes=- mailboxes_mode=- mailboxes_age=- "
-		"servers=- servers_mode=- servers_age=-", test_server->uri));
+		"servers=- servers_mode=- servers_age=- servers_server=%s "
+		"servers_state=disconnected",
+		test_server->uri, test_server->uri));
 	test_lookup_free(&lookup);
 	test_lookup_start(&lookup, REFERRAL_KEY_FLUSH);
 	test_assert(lookup.callback_count == 1 && lookup.ret == 1);

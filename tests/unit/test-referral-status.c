@@ -14,6 +14,8 @@ static void test_referral_status(void)
 	i_zero(&status);
 	status.server = "ldap://a.example.org";
 	status.state = "connected";
+	status.servers_server = "ldap://b.example.org";
+	status.servers_state = "disconnected";
 	status.requests = 10;
 	status.counters.hits = 1;
 	status.counters.misses = 2;
@@ -26,7 +28,9 @@ static void test_referral_status(void)
 		"hits=1 misses=2 stale=3 failures=18446744073709551615 "
 		"homes=5 homes_mode=timed searches=6 "
 		"mailboxes=- mailboxes_mode=- mailboxes_age=- "
-		"servers=- servers_mode=- servers_age=-");
+		"servers=- servers_mode=- servers_age=- "
+		"servers_server=ldap://b.example.org "
+		"servers_state=disconnected");
 
 	status.homes_live = TRUE;
 	status.mailboxes.loaded = TRUE;
@@ -38,7 +42,7 @@ static void test_referral_status(void)
 	test_assert(strstr(referral_status_write(&status),
 		" homes=5 homes_mode=live searches=6 "
 		"mailboxes=7 mailboxes_mode=live mailboxes_age=30 "
-		"servers=0 servers_mode=timed servers_age=0") != NULL);
+		"servers=0 servers_mode=timed servers_age=0 ") != NULL);
 	status.mailboxes.stale = TRUE;
 	test_assert(strstr(referral_status_write(&status),
 			   " mailboxes_mode=stale ") != NULL);

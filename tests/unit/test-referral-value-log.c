@@ -1,6 +1,7 @@
 /* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
 
 #include "lib.h"
+#include "ioloop.h"
 #include "str.h"
 #include "lib-event.h"
 #include "referral-value-log.h"
@@ -106,14 +107,25 @@ static void test_referral_value_log_many(void)
 	}
 	test_assert(test_log_line_count == 5000);
 
+	ioloop_time = 1000;
 	for (i = 5000; i < 50000; i++) T_BEGIN {
 		referral_value_log_skip(log, "cn=a", "mailHost",
 			t_strdup_printf("h_%u", i), "p");
 	} T_END;
-	/* forgotten meanwhile: logged again */
-	referral_value_log_skip(log, "cn=a", "mailHost", "h_0", "p");
+	/* and that there are more */
+	test_assert(test_log_line_count == 10001);
+	ioloop_time += 3599;
+	referral_value_log_skip(log, "cn=a", "mailHost", "h_49999", "p");
+	test_assert(test_log_line_count == 10001);
+	ioloop_time++;
+	for (round = 0; round < 2; round++) {
+		referral_value_log_skip(log, "cn=a", "mailHost", "h_49999",
+					"p");
+		/* forgotten meanwhile: logged again */
+		referral_value_log_skip(log, "cn=a", "mailHost", "h_0", "p");
+	}
 	i_set_error_handler(error_handler);
-	test_assert(test_log_line_count == 50001);
+	test_assert(test_log_line_count == 10003);
 	referral_value_log_deinit(&log);
 	event_unref(&event);
 	test_end();
