@@ -452,8 +452,10 @@ class Load:
             yield
 
     def _wait_for_directory(self) -> None:
-        """Until imap1 has it again."""
-        wait_for(lambda: Dict(self.sandbox).fails("home", "alice") is None)
+        """Until imap1 has it again, on both of its connections."""
+        asked = Dict(self.sandbox)
+        wait_for(lambda: asked.fails("home", "alice") is None)
+        wait_for(lambda: asked.fails("server", self.sandbox.server(1)) is None)
 
     def _wait_until_left(self, one_a_process: bool) -> None:
         """Until Dovecot has seen that the clients are gone."""

@@ -3,6 +3,8 @@ has, asked through doveadm."""
 
 from __future__ import annotations
 
+import collections
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +104,16 @@ def test_the_worse_of_two_entries(dicts: Dicts, directory: Directory) -> None:
     assert asked.get("server", "three") is None
 
 
+def most_by_one_process(lines: list[str]) -> int:
+    """How many of the lines a single dict process has logged: there may be
+    an older one that has yet to end."""
+    pids = collections.Counter(
+        found[1] for line in lines
+        if (found := re.search(r" dict[^ (]*\((\d+)\)", line)))
+    assert pids, lines
+    return max(pids.values())
+
+
 def test_unknown_state(sandbox: Sandbox, dicts: Dicts, directory: Directory,
                        log: Log, tap: LdapTap) -> None:
     # The dict of the sandbox logs it, too, once a client connects.
@@ -115,7 +127,7 @@ def test_unknown_state(sandbox: Sandbox, dicts: Dicts, directory: Directory,
     seen = len(tap.loads())
     wait_for(lambda: len(tap.loads()) > seen + 3)
     lines = log.lines(dn)
-    assert 1 <= len(lines) <= 2
+    assert 1 <= most_by_one_process(lines) <= 2
     assert all("imapServerState='drained'" in line and "drain or down" in line
                for line in lines)
 
@@ -133,7 +145,7 @@ def test_bad_values_are_skipped(sandbox: Sandbox, dicts: Dicts,
         lines = log.lines(dn, f"Skipping {what}")
         assert len({line.partition(what)[2] for line in lines}) == count
         # Once by each of the dicts that have been asked.
-        assert len(lines) <= 2 * count
+        assert most_by_one_process(lines) <= 2 * count
     assert not [line for line in log.text().splitlines()
                 if line.startswith("* BYE")]
 

@@ -359,6 +359,18 @@ static void test_referral_home_entry_changed(void)
 	test_home_end();
 }
 
+/* Stop it, and let the connection notice. */
+static void test_stop_server(void)
+{
+	struct referral_ldap_status status;
+
+	fake_ldap_stop(test_server);
+	do {
+		unit_run_msecs(1);
+		referral_ldap_connection_get_status(test_conn, &status);
+	} while (strcmp(status.state, "connected") == 0);
+}
+
 static void test_expire(void)
 {
 	unit_run_msecs(TTL_MSECS * 2);
@@ -381,8 +393,7 @@ static void test_referral_home_stale(void)
 	test_expire();
 
 	/* it is not; the log says so once */
-	fake_ldap_stop(test_server);
-	unit_run_msecs(1);
+	test_stop_server();
 	test_expect_error_string("The directory cannot be asked for homes ");
 	test_assert_strcmp(lookup("bob"), "stale imap://imap3/");
 	test_expect_no_more_errors();
@@ -455,8 +466,7 @@ static void test_referral_home_stale_broken(void)
 	test_expect_error_string("Skipping mailHost='h_1'");
 	test_assert_strcmp(lookup("bob"), "error");
 	test_expect_no_more_errors();
-	fake_ldap_stop(test_server);
-	unit_run_msecs(1);
+	test_stop_server();
 	test_assert_strcmp(lookup("bob"), "error");
 	test_home_end();
 }
@@ -469,8 +479,7 @@ static void test_referral_home_stale_time(void)
 	test_server->handler = test_handler;
 	test_assert_strcmp(lookup("bob"), "imap://imap2/");
 	unit_run_msecs(350);
-	fake_ldap_stop(test_server);
-	unit_run_msecs(1);
+	test_stop_server();
 	test_assert_strcmp(lookup("bob"), "error");
 	test_home_end();
 
@@ -478,8 +487,7 @@ static void test_referral_home_stale_time(void)
 	test_server->handler = test_handler;
 	test_assert_strcmp(lookup("bob"), "imap://imap2/");
 	test_expire();
-	fake_ldap_stop(test_server);
-	unit_run_msecs(1);
+	test_stop_server();
 	test_assert_strcmp(lookup("bob"), "error");
 	test_home_end();
 
@@ -489,8 +497,7 @@ static void test_referral_home_stale_time(void)
 	test_assert_strcmp(lookup("bob"), "imap://imap2/");
 	test_expire();
 	test_assert(referral_homes_flush(test_homes) == 1);
-	fake_ldap_stop(test_server);
-	unit_run_msecs(1);
+	test_stop_server();
 	test_assert_strcmp(lookup("bob"), "error");
 	test_home_end();
 }
