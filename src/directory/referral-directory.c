@@ -59,6 +59,7 @@ struct referral_directory_lookup {
 	char *name;
 	/* Who asks for mailboxes, if not all are there for everybody */
 	struct referral_reader *reader;
+	bool reader_stale;
 	/* Somebody who wants the map itself, instead of callback */
 	referral_directory_map_callback_t *map_callback;
 };
@@ -126,7 +127,7 @@ lookup_map_finish(struct referral_directory_lookup *lookup,
 		result.error = error;
 	} else {
 		referral_map_keeper_get_status(lookup->keeper, &status);
-		result.stale = status.stale;
+		result.stale = status.stale || lookup->reader_stale;
 		result.cached = lookup->finished != NULL;
 		if (lookup->func != NULL) {
 			lookup->func(map, lookup->name, lookup->reader,
@@ -149,7 +150,8 @@ lookup_map_callback(struct referral_map *map, const char *error,
 		    struct referral_directory_lookup *lookup);
 
 static void
-lookup_reader_callback(struct referral_reader *reader, const char *error,
+lookup_reader_callback(struct referral_reader *reader, bool stale,
+		       const char *error,
 		       struct referral_directory_lookup *lookup)
 {
 	if (reader == NULL) {
@@ -160,6 +162,7 @@ lookup_reader_callback(struct referral_reader *reader, const char *error,
 	referral_reader_unref(&lookup->reader);
 	lookup->reader = reader;
 	referral_reader_ref(reader);
+	lookup->reader_stale = stale;
 	/* it may be another one by now */
 	referral_map_keeper_get(lookup->keeper, lookup_map_callback, lookup);
 }
@@ -366,8 +369,10 @@ referral_directory_init(const struct referral_ldap_settings *set,
 							  dir->homes,
 							  dir->event);
 	}
-	if (set->readers != 0)
-		dir->readers = referral_reader_cache_init(dir->conn, set);
+	if (set->readers != 0) {
+		dir->readers = referral_reader_cache_init(dir->conn, set,
+							  dir->event);
+	}
 	referral_mailbox_load_get(set, &load);
 	dir->mailboxes = referral_map_keeper_init(dir->conn, set, &load,
 						  set->mailbox_refresh_msecs,
@@ -384,6 +389,8 @@ referral_directory_init(const struct referral_ldap_settings *set,
 void referral_directory_abort(struct referral_directory *dir)
 {
 	referral_homes_stop(dir->homes);
+	if (dir->readers != NULL)
+		referral_reader_cache_stop(dir->readers);
 	if (dir->homes_live != NULL)
 		referral_home_live_stop(dir->homes_live);
 	referral_map_keeper_stop(dir->mailboxes);

@@ -12,6 +12,7 @@
 #include "referral-ldap-template.h"
 #include "referral-reader.h"
 #include "referral-reader-cache.h"
+#include "referral-stale.h"
 
 /* Servers do not give more without being told to, usually. */
 #define READER_MAX_GROUPS 10000
@@ -19,7 +20,9 @@
 struct cached_reader {
 	/* The most recently used one is the head. */
 	struct cached_reader *prev, *next;
-	struct timeval expires;
+	struct timeval added, expires;
+	/* Not before expires. */
+	struct timeval kept_until;
 	struct referral_reader *reader;
 };
 
@@ -45,6 +48,7 @@ struct reader_search {
 struct referral_reader_cache {
 	struct referral_ldap_connection *conn;
 	const struct referral_ldap_settings *set;
+	struct referral_stale *stale;
 
 	HASH_TABLE(const char *, struct cached_reader *) readers;
 	struct cached_reader *head, *tail;
@@ -70,21 +74,55 @@ cached_reader_free(struct referral_reader_cache *cache,
 	i_free(cached);
 }
 
-static struct referral_reader *
-reader_cache_lookup(struct referral_reader_cache *cache, const char *user)
+/* Returns NULL if there is none, or it is too old for any use. */
+static struct cached_reader *
+cached_reader_find(struct referral_reader_cache *cache, const char *user)
 {
 	struct cached_reader *cached;
 
 	cached = hash_table_lookup(cache->readers, user);
 	if (cached == NULL)
 		return NULL;
-	if (timeval_cmp(&cached->expires, &ioloop_timeval) <= 0) {
+	if (timeval_cmp(&cached->kept_until, &ioloop_timeval) <= 0) {
 		cached_reader_free(cache, cached);
 		return NULL;
 	}
 	DLLIST2_REMOVE(&cache->head, &cache->tail, cached);
 	DLLIST2_PREPEND(&cache->head, &cache->tail, cached);
+	return cached;
+}
+
+static struct referral_reader *
+reader_cache_lookup(struct referral_reader_cache *cache, const char *user)
+{
+	struct cached_reader *cached = cached_reader_find(cache, user);
+
+	if (cached == NULL ||
+	    timeval_cmp(&cached->expires, &ioloop_timeval) <= 0)
+		return NULL;
 	return cached->reader;
+}
+
+/* The reader as it was known, if that may be used now. */
+static struct referral_reader *
+reader_cache_lookup_stale(struct referral_reader_cache *cache,
+			  const char *user)
+{
+	struct cached_reader *cached = cached_reader_find(cache, user);
+
+	if (cached == NULL || !referral_stale_use(cache->stale, &cached->added))
+		return NULL;
+	return cached->reader;
+}
+
+static void
+reader_cache_remove(struct referral_reader_cache *cache, const char *user)
+{
+	struct cached_reader *cached;
+
+	cached = hash_table_lookup(cache->readers, user);
+	if (cached != NULL)
+		cached_reader_free(cache, cached);
 }
 
 static void
@@ -93,12 +131,12 @@ reader_cache_add(struct referral_reader_cache *cache,
 {
 	const struct referral_ldap_settings *set = cache->set;
 	const char *user = referral_reader_get_user(reader);
+	unsigned int keep_msecs = I_MAX(set->home_ttl_msecs,
+					set->stale_time_msecs);
 	struct cached_reader *cached;
 
-	cached = hash_table_lookup(cache->readers, user);
-	if (cached != NULL)
-		cached_reader_free(cache, cached);
-	if (set->home_cache_size == 0 || set->home_ttl_msecs == 0)
+	reader_cache_remove(cache, user);
+	if (set->home_cache_size == 0 || keep_msecs == 0)
 		return;
 	if (hash_table_count(cache->readers) >= set->home_cache_size)
 		cached_reader_free(cache, cache->tail);
@@ -106,8 +144,9 @@ reader_cache_add(struct referral_reader_cache *cache,
 	cached = i_new(struct cached_reader, 1);
 	cached->reader = reader;
 	referral_reader_ref(reader);
-	cached->expires = ioloop_timeval;
+	cached->added = cached->expires = cached->kept_until = ioloop_timeval;
 	timeval_add_msecs(&cached->expires, set->home_ttl_msecs);
+	timeval_add_msecs(&cached->kept_until, keep_msecs);
 	hash_table_insert(cache->readers, user, cached);
 	DLLIST2_PREPEND(&cache->head, &cache->tail, cached);
 }
@@ -127,48 +166,108 @@ static void reader_search_detach(struct reader_search *search)
 }
 
 static void
-reader_search_answer(struct reader_search *search, const char *error)
+reader_search_answer(struct reader_search *search,
+		     struct referral_reader *reader, bool stale,
+		     const char *error)
 {
 	struct reader_waiter *waiter;
 
 	timeout_remove(&search->to);
+	if (reader != NULL) {
+		/* callbacks may flush the cache */
+		referral_reader_ref(reader);
+		error = NULL;
+	}
 	while ((waiter = search->waiters_head) != NULL) {
 		DLLIST2_REMOVE(&search->waiters_head, &search->waiters_tail,
 			       waiter);
 		T_BEGIN {
-			waiter->callback(error == NULL ? search->reader : NULL,
-					 error, waiter->context);
+			waiter->callback(reader, stale, error,
+					 waiter->context);
 		} T_END;
 		i_free(waiter);
 	}
+	referral_reader_unref(&reader);
+}
+
+static void reader_search_free(struct reader_search *search)
+{
+	DLLIST_REMOVE(&search->cache->searches, search);
+	referral_reader_unref(&search->reader);
+	i_free(search);
 }
 
 static void
 reader_search_finish(struct reader_search *search, const char *error)
 {
-	if (error == NULL) {
+	struct referral_reader_cache *cache = search->cache;
+
+	if (error == NULL)
 		referral_reader_set_known(search->reader);
-		if (!search->outdated)
-			reader_cache_add(search->cache, search->reader);
+	if (!search->outdated) {
+		if (error == NULL)
+			reader_cache_add(cache, search->reader);
+		else {
+			/* whatever it said before is not true any more */
+			reader_cache_remove(cache,
+				referral_reader_get_user(search->reader));
+		}
 	}
 	/* callbacks may ask for the same user again */
 	reader_search_detach(search);
-	reader_search_answer(search, error);
-	DLLIST_REMOVE(&search->cache->searches, search);
-	referral_reader_unref(&search->reader);
-	i_free(search);
+	reader_search_answer(search, error == NULL ? search->reader : NULL,
+			     FALSE, error);
+	reader_search_free(search);
+}
+
+/* The directory could not be asked: answer with what was known, if that may be
+   done. */
+static void
+reader_search_answer_stale(struct reader_search *search, const char *error)
+{
+	struct referral_reader_cache *cache = search->cache;
+
+	if (search->waiters_head == NULL)
+		return;
+	referral_stale_failed(cache->stale, error);
+	reader_search_answer(search, reader_cache_lookup_stale(cache,
+				referral_reader_get_user(search->reader)),
+			     TRUE, error);
+}
+
+static void
+reader_search_finish_stale(struct reader_search *search, const char *error)
+{
+	reader_search_detach(search);
+	reader_search_answer_stale(search, error);
+	reader_search_free(search);
 }
 
 static void reader_search_timeout(struct reader_search *search)
 {
 	reader_search_detach(search);
 	/* the connection still has it, and finishes it later */
-	reader_search_answer(search,
+	timeout_remove(&search->to);
+	reader_search_answer_stale(search,
 		"The groups of the user could not be found out in time");
 }
 
+/* Returns FALSE if the directory could not be asked: the search is finished
+   then. */
+static bool
+reader_search_was_answered(struct reader_search *search,
+			   const struct referral_ldap_result *result)
+{
+	if (result->error != NULL && !result->refused) {
+		reader_search_finish_stale(search, result->error);
+		return FALSE;
+	}
+	referral_stale_answered(search->cache->stale);
+	return TRUE;
+}
+
 /* Returns 1 if there are entries to look at, 0 if there are none, -1 if the
-   search has failed. */
+   search was refused. */
 static int
 reader_result_check(const struct referral_ldap_result *result,
 		    const char *base_template, const char **error_r)
@@ -217,6 +316,8 @@ reader_groups_callback(struct referral_ldap_result *result,
 {
 	const char *error = NULL;
 
+	if (!reader_search_was_answered(search, result))
+		return;
 	(void)reader_groups_parse(search, result, &error);
 	reader_search_finish(search, error);
 }
@@ -286,6 +387,8 @@ reader_entry_callback(struct referral_ldap_result *result,
 	const char *dn, *error;
 	int ret;
 
+	if (!reader_search_was_answered(search, result))
+		return;
 	ret = reader_entry_parse(search, result, &dn, &error);
 	if (ret < 0)
 		reader_search_finish(search, error);
@@ -345,7 +448,7 @@ void referral_reader_cache_get(struct referral_reader_cache *cache,
 		/* the callback may flush the cache */
 		if (*user != '\0')
 			referral_reader_ref(reader);
-		callback(reader, NULL, context);
+		callback(reader, FALSE, NULL, context);
 		referral_reader_unref(&reader);
 		return;
 	}
@@ -381,17 +484,25 @@ void referral_reader_cache_flush(struct referral_reader_cache *cache)
 
 struct referral_reader_cache *
 referral_reader_cache_init(struct referral_ldap_connection *conn,
-			   const struct referral_ldap_settings *set)
+			   const struct referral_ldap_settings *set,
+			   struct event *event)
 {
 	struct referral_reader_cache *cache;
 
 	cache = i_new(struct referral_reader_cache, 1);
 	cache->conn = conn;
 	cache->set = set;
+	cache->stale = referral_stale_init("readers", set->stale_time_msecs,
+					   event);
 	hash_table_create(&cache->readers, default_pool, 0, str_hash, strcmp);
 	hash_table_create(&cache->searches_by_user, default_pool, 0,
 			  str_hash, strcmp);
 	return cache;
+}
+
+void referral_reader_cache_stop(struct referral_reader_cache *cache)
+{
+	referral_stale_stop(cache->stale);
 }
 
 void referral_reader_cache_deinit(struct referral_reader_cache **_cache)
@@ -403,5 +514,6 @@ void referral_reader_cache_deinit(struct referral_reader_cache **_cache)
 	referral_reader_cache_flush(cache);
 	hash_table_destroy(&cache->readers);
 	hash_table_destroy(&cache->searches_by_user);
+	referral_stale_deinit(&cache->stale);
 	i_free(cache);
 }

@@ -31,6 +31,7 @@ static struct fake_ldap_request *test_group_request;
 struct test_get {
 	unsigned int callback_count;
 	struct referral_reader *reader;
+	bool stale;
 	char *error;
 };
 
@@ -82,8 +83,8 @@ static void test_handler(struct fake_ldap_request *request,
 }
 
 static void
-test_begin_cache(const char *name, const char *timeout, const char *ttl,
-		 const char *size)
+test_begin_stale_cache(const char *name, const char *timeout, const char *ttl,
+		       const char *size, const char *stale_time)
 {
 	struct referral_ldap_settings *set;
 
@@ -99,9 +100,17 @@ test_begin_cache(const char *name, const char *timeout, const char *ttl,
 	set = unit_ldap_settings(test_pool, "uris", test_server->uri,
 				 "home_base", "ou=people,dc=test",
 				 "timeout", timeout, "home_ttl", ttl,
-				 "home_cache_size", size, NULL);
+				 "home_cache_size", size,
+				 "stale_time", stale_time, NULL);
 	test_conn = referral_ldap_connection_init(set, unit_dir(), test_event);
-	test_cache = referral_reader_cache_init(test_conn, set);
+	test_cache = referral_reader_cache_init(test_conn, set, test_event);
+}
+
+static void
+test_begin_cache(const char *name, const char *timeout, const char *ttl,
+		 const char *size)
+{
+	test_begin_stale_cache(name, timeout, ttl, size, "0");
 }
 
 static void test_end_cache(void)
@@ -119,12 +128,13 @@ static void test_end_cache(void)
 }
 
 static void
-test_callback(struct referral_reader *reader, const char *error,
+test_callback(struct referral_reader *reader, bool stale, const char *error,
 	      struct test_get *get)
 {
 	test_assert((reader == NULL) == (error != NULL));
 	get->callback_count++;
 	get->reader = reader;
+	get->stale = stale;
 	if (reader != NULL)
 		referral_reader_ref(reader);
 	get->error = i_strdup(error);
@@ -299,6 +309,54 @@ static void test_referral_reader_cache_ttl(void)
 	test_end_cache();
 }
 
+static void test_referral_reader_cache_stale(void)
+{
+	struct test_get get;
+
+	test_begin_stale_cache("referral reader cache: stale", "500ms", "1ms",
+			       "10", "1h");
+	test_assert(test_get_error("joe") == NULL);
+	unit_run_msecs(50);
+
+	/* no time for it */
+	test_hold_groups = TRUE;
+	test_expect_error_string("giving stale answers");
+	test_get_start(&get, "joe");
+	unit_wait(get.callback_count == 1);
+	test_expect_no_more_errors();
+	test_assert(get.error == NULL && get.stale);
+	if (get.reader != NULL)
+		test_assert(is_reader_of(get.reader, SALES));
+	test_get_free(&get);
+	/* not known */
+	test_assert(test_get_error("a,b*(") != NULL);
+	test_hold_groups = FALSE;
+
+	/* the server cannot serve */
+	test_group_result = LDAP_BUSY;
+	test_get_start(&get, "joe");
+	unit_wait(get.callback_count == 1);
+	test_assert(get.error == NULL && get.stale);
+	test_get_free(&get);
+
+	/* it can be asked again */
+	test_group_result = LDAP_SUCCESS;
+	unit_wait(test_get_error("a,b*(") == NULL);
+	unit_run_msecs(50);
+	test_get_start(&get, "joe");
+	unit_wait(get.callback_count == 1);
+	test_assert(get.error == NULL && !get.stale);
+	test_get_free(&get);
+
+	/* a refusal is an answer, and ends what was known */
+	unit_run_msecs(50);
+	test_group_result = LDAP_INSUFFICIENT_ACCESS;
+	test_assert(test_get_error("joe") != NULL);
+	test_group_result = LDAP_BUSY;
+	test_assert(test_get_error("joe") != NULL);
+	test_end_cache();
+}
+
 static void test_referral_reader_cache_timeout(void)
 {
 	struct test_get get;
@@ -365,6 +423,7 @@ int main(void)
 		test_referral_reader_cache_bounds,
 		test_referral_reader_cache_off,
 		test_referral_reader_cache_ttl,
+		test_referral_reader_cache_stale,
 		test_referral_reader_cache_timeout,
 		test_referral_reader_cache_deinit,
 		test_referral_reader_cache_flush,
