@@ -17,6 +17,9 @@
 /* Servers do not give more without being told to, usually. */
 #define READER_MAX_GROUPS 10000
 
+/* Those of all readers: of 10000 users in 20 groups each, about. */
+#define READER_CACHE_MAX_BYTES (32*1024*1024)
+
 struct cached_reader {
 	/* The most recently used one is the head. */
 	struct cached_reader *prev, *next;
@@ -24,6 +27,7 @@ struct cached_reader {
 	/* Not before expires. */
 	struct timeval kept_until;
 	struct referral_reader *reader;
+	size_t size;
 };
 
 /* Somebody who waits for searches. */
@@ -52,6 +56,8 @@ struct referral_reader_cache {
 
 	HASH_TABLE(const char *, struct cached_reader *) readers;
 	struct cached_reader *head, *tail;
+	/* The sum of their sizes */
+	size_t size;
 
 	/* All that are in flight. */
 	struct reader_search *searches;
@@ -70,6 +76,8 @@ cached_reader_free(struct referral_reader_cache *cache,
 	hash_table_remove(cache->readers,
 			  referral_reader_get_user(cached->reader));
 	DLLIST2_REMOVE(&cache->head, &cache->tail, cached);
+	i_assert(cache->size >= cached->size);
+	cache->size -= cached->size;
 	referral_reader_unref(&cached->reader);
 	i_free(cached);
 }
@@ -147,8 +155,13 @@ reader_cache_add(struct referral_reader_cache *cache,
 	cached->added = cached->expires = cached->kept_until = ioloop_timeval;
 	timeval_add_msecs(&cached->expires, set->home_ttl_msecs);
 	timeval_add_msecs(&cached->kept_until, keep_msecs);
+	cached->size = sizeof(*cached) + referral_reader_get_size(reader);
+	cache->size += cached->size;
 	hash_table_insert(cache->readers, user, cached);
 	DLLIST2_PREPEND(&cache->head, &cache->tail, cached);
+	/* it may be too large for it alone */
+	while (cache->size > READER_CACHE_MAX_BYTES)
+		cached_reader_free(cache, cache->tail);
 }
 
 /*

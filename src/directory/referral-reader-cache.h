@@ -7,7 +7,8 @@
    member. However many ask about the same user, they wait for the same ones.
    Groups in groups are not looked for. Failures are never cached. An answer that
    is too old is given only while the directory cannot be asked, as for homes
-   (referral-stale.h). */
+   (referral-stale.h). There are at most referral_ldap_home_cache_size readers, and
+   32 MB of them: the least recently used ones are dropped. */
 struct referral_reader_cache;
 
 struct event;

@@ -151,6 +151,14 @@ const char *referral_reader_get_user(const struct referral_reader *reader)
 	return reader->user;
 }
 
+size_t referral_reader_get_size(const struct referral_reader *reader)
+{
+	/* what the pool has, and the table's buckets: a hash, key, value and
+	   pointer each, and as many again that are empty */
+	return pool_alloconly_get_total_alloc_size(reader->pool) +
+		hash_table_count(reader->dns) * 8 * sizeof(void *);
+}
+
 enum referral_reader_match
 referral_reader_match(const struct referral_reader *reader,
 		      const struct referral_readers *readers)

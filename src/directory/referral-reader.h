@@ -31,6 +31,8 @@ bool referral_reader_add_dn(struct referral_reader *reader, const char *dn);
 /* There are no others. */
 void referral_reader_set_known(struct referral_reader *reader);
 const char *referral_reader_get_user(const struct referral_reader *reader);
+/* How many bytes of memory it takes, about. */
+size_t referral_reader_get_size(const struct referral_reader *reader);
 
 enum referral_reader_match {
 	REFERRAL_READER_NO,

@@ -26,6 +26,8 @@ static unsigned int test_entry_searches, test_group_searches;
 static bool test_hold_groups;
 static int test_entry_result, test_group_result;
 static unsigned int test_group_count;
+/* The middle of their DNs */
+static const char *test_group_parent;
 static struct fake_ldap_request *test_group_request;
 
 struct test_get {
@@ -44,7 +46,8 @@ static void groups_answer(struct fake_ldap_request *request)
 		fake_ldap_send_entry(request, &group);
 	for (i = 0; i < test_group_count; i++) {
 		const struct fake_ldap_entry other = {
-			t_strdup_printf("cn=%u,dc=test", i), END
+			t_strdup_printf("cn=%u,%sdc=test", i,
+					test_group_parent), END
 		};
 		fake_ldap_send_entry(request, &other);
 	}
@@ -58,6 +61,7 @@ static void test_handler(struct fake_ldap_request *request,
 	static const struct fake_ldap_entry comma = {
 		"uid=a\\2Cb\\2A\\28,dc=test", END
 	};
+	static const struct fake_ldap_entry big = { "uid=big,dc=test", END };
 	static const struct fake_ldap_entry joe2 = { "uid=joe,dc=test", END };
 
 	test_assert_strcmp(request->attributes, "1.1");
@@ -66,6 +70,8 @@ static void test_handler(struct fake_ldap_request *request,
 		test_assert_strcmp(request->dn, "ou=people,dc=test");
 		if (strcmp(request->filter, "(uid=joe)") == 0)
 			fake_ldap_send_entry(request, &joe);
+		else if (strncmp(request->filter, "(uid=big", 8) == 0)
+			fake_ldap_send_entry(request, &big);
 		else if (strcmp(request->filter, "(uid=twice)") == 0) {
 			fake_ldap_send_entry(request, &joe);
 			fake_ldap_send_entry(request, &joe2);
@@ -94,6 +100,7 @@ test_begin_stale_cache(const char *name, const char *timeout, const char *ttl,
 	test_server = fake_ldap_init("ldap");
 	test_server->handler = test_handler;
 	test_entry_searches = test_group_searches = test_group_count = 0;
+	test_group_parent = "";
 	test_hold_groups = FALSE;
 	test_entry_result = test_group_result = LDAP_SUCCESS;
 	test_event = event_create(NULL);
@@ -290,6 +297,35 @@ static void test_referral_reader_cache_bounds(void)
 	test_end_cache();
 }
 
+static void test_referral_reader_cache_bytes(void)
+{
+	char parent[2002];
+	struct test_get get;
+	unsigned int searches;
+
+	test_begin_cache("referral reader cache: bytes", "20s", "1h", "100");
+	memset(parent, 'x', sizeof(parent));
+	memcpy(parent, "ou=", 3);
+	parent[2000] = ',';
+	parent[2001] = '\0';
+	test_group_parent = parent;
+	/* 4 MB each */
+	test_group_count = 2000;
+	for (unsigned int i = 0; i < 12; i++) T_BEGIN {
+		test_get_start(&get, t_strdup_printf("big%u", i));
+		unit_wait(get.callback_count == 1);
+		test_assert(get.error == NULL);
+		test_get_free(&get);
+	} T_END;
+	searches = test_group_searches;
+	/* the last one is still there, the first one is not */
+	test_assert(test_get_error("big11") == NULL);
+	test_assert(test_group_searches == searches);
+	test_assert(test_get_error("big0") == NULL);
+	test_assert(test_group_searches == searches + 1);
+	test_end_cache();
+}
+
 static void test_referral_reader_cache_off(void)
 {
 	test_begin_cache("referral reader cache: off", "20s", "0s", "2");
@@ -421,6 +457,7 @@ int main(void)
 		test_referral_reader_cache_escaping,
 		test_referral_reader_cache_failures,
 		test_referral_reader_cache_bounds,
+		test_referral_reader_cache_bytes,
 		test_referral_reader_cache_off,
 		test_referral_reader_cache_ttl,
 		test_referral_reader_cache_stale,
