@@ -10,11 +10,14 @@
 #include "referral-home-live.h"
 
 /* When it was lost it is begun again after that time, which doubles each time
-   that this fails. */
+   that this fails: each attempt may make the server send everything. */
 #define HOME_LIVE_RETRY_MIN_MSECS 1000
-#define HOME_LIVE_RETRY_MAX_MSECS (30*1000)
-/* The administrator may have made it possible meanwhile. */
+/* The longest time. And the administrator may have made possible meanwhile what
+   was not. */
 #define HOME_LIVE_FALLBACK_RETRY_MSECS (10*60*1000)
+/* Connections are lost now and then: that homes are not live is logged when so
+   many attempts in a row have ended with that. */
+#define HOME_LIVE_MAX_LOST 3
 
 struct referral_home_live {
 	struct referral_homes *homes;
@@ -25,6 +28,8 @@ struct referral_home_live {
 	struct timeout *to_retry;
 	/* 0 = it has worked since */
 	unsigned int retry_msecs;
+	/* How often it was lost since */
+	unsigned int lost_count;
 
 	bool started;
 	bool stopped;
@@ -74,6 +79,7 @@ home_live_refreshed(bool only_present ATTR_UNUSED, void *context)
 	struct referral_home_live *live = context;
 
 	live->retry_msecs = 0;
+	live->lost_count = 0;
 	if (live->fallback) {
 		live->fallback = FALSE;
 		e_info(live->event, "Homes are live now");
@@ -100,33 +106,42 @@ static const char *home_live_remedy(enum referral_sync_end reason)
 }
 
 static void
+home_live_log_end(struct referral_home_live *live,
+		  enum referral_sync_end reason, const char *error)
+{
+	if (live->fallback ||
+	    (reason == REFERRAL_SYNC_END_LOST &&
+	     live->lost_count < HOME_LIVE_MAX_LOST)) {
+		e_debug(live->event, "Homes are not live: %s", error);
+		return;
+	}
+	live->fallback = TRUE;
+	e_info(live->event, "Homes cannot be live, so they are cached "
+	       "for referral_ldap_home_ttl: %s%s", error,
+	       home_live_remedy(reason));
+}
+
+static void
 home_live_end(enum referral_sync_end reason, const char *error, void *context)
 {
 	struct referral_home_live *live = context;
+	unsigned int msecs = HOME_LIVE_FALLBACK_RETRY_MSECS;
 
 	i_assert(live->to_retry == NULL);
 	if (live->stopped)
 		return;
 	if (reason == REFERRAL_SYNC_END_LOST) {
-		/* which the connection logs, if it lasts */
+		live->lost_count++;
 		live->retry_msecs = live->retry_msecs == 0 ?
 			HOME_LIVE_RETRY_MIN_MSECS :
-			I_MIN(live->retry_msecs * 2, HOME_LIVE_RETRY_MAX_MSECS);
+			I_MIN(live->retry_msecs * 2,
+			      HOME_LIVE_FALLBACK_RETRY_MSECS);
 		/* those who have lost it together come back one by one */
-		live->to_retry = timeout_add(live->retry_msecs / 2 +
-			i_rand_limit(live->retry_msecs / 2),
-			home_live_retry, live);
-		e_debug(live->event, "Homes are not live: %s", error);
-		return;
+		msecs = live->retry_msecs / 2 +
+			i_rand_limit(live->retry_msecs / 2);
 	}
-	live->to_retry = timeout_add(HOME_LIVE_FALLBACK_RETRY_MSECS,
-				     home_live_retry, live);
-	if (!live->fallback) {
-		live->fallback = TRUE;
-		e_info(live->event, "Homes cannot be live, so they are cached "
-		       "for referral_ldap_home_ttl: %s%s", error,
-		       home_live_remedy(reason));
-	}
+	live->to_retry = timeout_add(msecs, home_live_retry, live);
+	home_live_log_end(live, reason, error);
 }
 
 /*

@@ -239,4 +239,5 @@ def test_all_servers_down_at_the_start(sandbox: Sandbox, dicts: Dicts,
     wait_for(lambda: asked.home("mover") == url(1))
     directory.set(directory.person("mover"), mailHost=host(2))
     wait_for(lambda: asked.home("mover") == url(2))
-    assert not log.lines(NOT_LIVE)
+    # If it has taken long enough to be said at all
+    assert len(log.lines(NOT_LIVE)) <= 1

@@ -242,6 +242,41 @@ static void test_referral_home_live_lost(void)
 	test_live_end();
 }
 
+/* Connections are lost now and then; when it is never done, that is said, once,
+   and tried ever more seldom. */
+static void test_referral_home_live_always_lost(void)
+{
+	unsigned int i;
+
+	i_set_info_handler(test_info);
+	test_live_begin("referral home live: always lost", "dc=test",
+			"dc=test");
+	referral_home_live_start(test_live);
+	for (i = 1; i <= 4; i++) {
+		sync_end(REFERRAL_SYNC_END_LOST);
+		test_assert_idx(test_info_count == (i < 3 ? 0 : 1), i);
+		if (i < 4)
+			unit_wait(test_sync->start_count == i + 1);
+	}
+	/* at least half of 8 s */
+	unit_run_msecs(2500);
+	test_assert(test_sync->start_count == 4);
+	test_live_end();
+
+	/* it begins anew when it has worked */
+	test_live_begin("referral home live: lost again", "dc=test",
+			"dc=test");
+	referral_home_live_start(test_live);
+	for (i = 1; i <= 3; i++) {
+		sync_refreshed();
+		sync_end(REFERRAL_SYNC_END_LOST);
+		unit_wait(test_sync->start_count == i + 1);
+	}
+	test_assert(test_info_count == 0);
+	test_live_end();
+	i_set_info_handler(default_error_handler);
+}
+
 /* Said once, and homes are cached as ever. */
 static void test_referral_home_live_fallback(void)
 {
@@ -292,6 +327,7 @@ int main(void)
 	static void (*const test_functions[])(void) = {
 		test_referral_home_live,
 		test_referral_home_live_lost,
+		test_referral_home_live_always_lost,
 		test_referral_home_live_fallback,
 		test_referral_home_live_base,
 		NULL
