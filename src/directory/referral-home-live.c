@@ -174,7 +174,8 @@ home_live_get_search(const struct referral_ldap_settings *set,
 							 &no_variables);
 		search_r->scope = set->home_scope;
 	} else {
-		search_r->base = set->base;
+		search_r->base = set->base == NULL ? NULL :
+			referral_ldap_dn_expand(set->base, &no_variables);
 		search_r->scope = LDAP_SCOPE_SUBTREE;
 	}
 	search_r->filter = t_strdup_printf("(%s=*)", set->home_attribute);

@@ -310,6 +310,11 @@ static void test_referral_home_live_base(void)
 	test_assert(test_sync->scope == LDAP_SCOPE_SUBTREE);
 	test_live_end();
 
+	test_live_begin("referral home live: variables in the base",
+			"dc=%{domain},dc=test", "ou=100%%,dc=test");
+	test_assert_strcmp(test_sync->base, "ou=100%,dc=test");
+	test_live_end();
+
 	i_set_info_handler(test_info);
 	test_live_begin("referral home live: no base", "dc=%{domain},dc=test",
 			"");
