@@ -14,7 +14,7 @@ USERS, MAILBOXES = 600, 500
 
 # Nothing that answers from its memory is slower than a directory by so much,
 # whatever else the machine does.
-ANY_RATIO = 20
+ANY_RATIO = 100
 
 
 @pytest.fixture(scope="module")

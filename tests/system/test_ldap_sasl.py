@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import signal
-import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ import dovecot
 from conftest import Config, Dicts
 from faults import Pipeline
 from identity import REALM, Realm
-from sandbox import Log, Sandbox, wait_for
+from sandbox import DEADLINE_SECS, Log, Sandbox, wait_for
 from slapd import HOST as SLAPD_HOST, PORT as SLAPD_PORT, Slapd
 from taps import LdapTap
 from test_ldap_tls import Certificates, certificates  # noqa: F401
@@ -270,32 +269,25 @@ def test_keytab_that_does_not_exist(dicts: Dicts, kerberos: Kerberos,
 def test_kdc_that_says_nothing(sandbox: Sandbox, dicts: Dicts,
                                kerberos: Kerberos,
                                slapd_tap: LdapTap) -> None:
-    """Others keep their speed, and who needs it fails at the deadline."""
+    """Others are answered meanwhile, and who needs it fails at the
+    deadline."""
     with contextlib.ExitStack() as stack:
         def connect(name: str) -> Pipeline:
             return stack.enter_context(contextlib.closing(
                 Pipeline(sandbox, name)))
         other = connect(dicts.make(home_ttl="1h").name)
         assert other.home("bob").startswith("O")
-
-        def median_secs() -> float:
-            times = []
-            for _ in range(100):
-                start = time.monotonic()
-                assert other.home("bob").startswith("O")
-                times.append(time.monotonic() - start)
-            return statistics.median(times)
-        before = median_secs()
-        asked = dicts.make(**kerberos.settings(slapd_tap))
+        asked = dicts.make(**kerberos.settings(slapd_tap), timeout="6s")
         stalled = connect(asked.name)
         kerberos.realm.signal(signal.SIGSTOP)
         stack.callback(kerberos.realm.signal, signal.SIGCONT)
         start = time.monotonic()
         stalled.start(["zoe"])
-        while time.monotonic() - start < 1:
-            assert median_secs() < before * 2 + 0.002
+        for _ in range(400):
+            assert other.home("bob").startswith("O")
+        assert time.monotonic() - start < 5
         assert stalled.reply().startswith("F")
-        assert 1 < time.monotonic() - start < 5
+        assert 1 < time.monotonic() - start < 6 + DEADLINE_SECS
         kerberos.realm.signal(signal.SIGCONT)
         wait_for(lambda: asked.fails("home", "zoe") is None)
 

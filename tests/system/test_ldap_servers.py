@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from conftest import Dicts
 from faults import (BUSY, INVALID_CREDENTIALS, UNAVAILABLE, FakeLdap, Pipeline,
                     binds_with, fake, refer, refused, result, searches_with,
                     unreachable, SEARCH_RESULT)
-from sandbox import Dict, Log, Sandbox, wait_for
+from sandbox import DEADLINE_SECS, Dict, Log, Sandbox, wait_for
 from taps import LdapTap
 
 DNS_HOST = "127.0.10.53"
@@ -301,27 +300,20 @@ STALLED = {
 
 @pytest.mark.parametrize("kind", STALLED)
 def test_stalled(dicts: Dicts, pipeline, kind: str) -> None:
-    """Others keep their speed, and the stalled one ends at its deadline."""
+    """Others are answered meanwhile, and the stalled one ends at its
+    deadline. How fast the others are is what tests/bench measures."""
     stall, settings = STALLED[kind]
     other = pipeline(dicts.make(home_ttl="1h"))
     assert found(other.home("bob"))
-
-    def median_secs(count: int) -> float:
-        times = []
-        for _ in range(count):
-            start = time.monotonic()
-            assert found(other.home("bob"))
-            times.append(time.monotonic() - start)
-        return statistics.median(times)
-    before = median_secs(300)
     with stall() as uri:
-        stalled = pipeline(dicts.make(uris=uri, **settings))
+        stalled = pipeline(dicts.make(uris=uri, timeout="6s", **settings))
         start = time.monotonic()
         stalled.start(["bob"])
-        # For a second, which is half of the deadline.
-        while time.monotonic() - start < 1:
-            assert median_secs(100) < before * 2 + 0.002
+        for _ in range(20):
+            for _ in range(20):
+                assert found(other.home("bob"))
             # One that asks the directory.
             assert not failed(other.home("carol"))
+        assert time.monotonic() - start < 5
         assert failed(stalled.reply())
-        assert 1 < time.monotonic() - start < 5
+        assert 1 < time.monotonic() - start < 6 + DEADLINE_SECS

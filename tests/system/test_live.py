@@ -350,9 +350,11 @@ def test_stale_map(dicts: Dicts, sandbox: Sandbox, directory: Directory,
 
 def test_stale_map_for_a_time(dicts: Dicts, ldap1: Callable[[], None]
                               ) -> None:
-    asked = make(dicts, stale_time="3s")
+    asked = make(dicts, stale_time="10s")
     assert asked.mailbox("Shared/sales")
     ldap1()
     wait_for(lambda: mode(asked) == "stale")
+    assert asked.mailbox("Shared/sales")
+    assert int(asked.status()["stale"]) >= 1
     wait_for(lambda: asked.fails("mailbox", "Shared/sales"))
     assert asked.fails("mailbox", "Shared/local")

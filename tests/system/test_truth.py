@@ -87,9 +87,11 @@ def test_new_answers_as_soon_as_ldap_is_back(
 
 
 def test_stale_time_ends(dicts: Dicts, ldap1: Callable[[], None]) -> None:
-    asked = dicts.make(home_ttl="1ms", stale_time="2s")
+    asked = dicts.make(home_ttl="1ms", stale_time="10s")
     assert asked.home("bob")
     ldap1()
+    assert asked.home("bob")
+    assert asked.status()["stale"] == "1"
     wait_for(lambda: asked.fails("home", "bob"))
     # It does not come back.
     for _ in range(3):
