@@ -129,7 +129,9 @@ referral_home_find(struct referral_home_cache *cache, const char *user)
 	home = hash_table_lookup(cache->homes, user);
 	if (home == NULL)
 		return NULL;
-	if (timeval_cmp(&home->kept_until, &ioloop_timeval) <= 0) {
+	/* from the future: the clock was set back, and its age is unknown */
+	if (timeval_cmp(&home->kept_until, &ioloop_timeval) <= 0 ||
+	    timeval_cmp(&home->added, &ioloop_timeval) > 0) {
 		referral_home_free(cache, home);
 		return NULL;
 	}

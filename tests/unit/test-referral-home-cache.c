@@ -101,6 +101,11 @@ static void test_referral_home_cache_ttl(void)
 	referral_home_cache_add(cache, "joe", "imap://b/", NULL);
 	clock_forward(TTL_MSECS - 1);
 	test_assert_strcmp(lookup(cache, "joe"), "imap://b/");
+
+	/* the clock is set back */
+	referral_home_cache_add(cache, "joe", "imap://a/", NULL);
+	ioloop_timeval.tv_sec -= 3600;
+	test_assert_strcmp(lookup(cache, "joe"), "miss");
 	referral_home_cache_deinit(&cache);
 	test_end();
 }
