@@ -15,7 +15,10 @@
 
 #include <stdio.h>
 
-/* The linker puts this in the place of the one that asks libldap. */
+/* The linker puts these in the place of those that ask libldap. */
+void __wrap_referral_ldap_entry_get_names(
+	const struct referral_ldap_entry *entry,
+	ARRAY_TYPE(const_string) *names_r);
 void __wrap_referral_ldap_entry_get_values(
 	const struct referral_ldap_entry *entry, const char *attribute,
 	ARRAY_TYPE(referral_ldap_bytes) *values_r);
@@ -45,6 +48,21 @@ static const char *attribute_of(char c)
 		return entry_set->server_name_attribute;
 	}
 	return NULL;
+}
+
+void __wrap_referral_ldap_entry_get_names(
+	const struct referral_ldap_entry *entry ATTR_UNUSED,
+	ARRAY_TYPE(const_string) *names_r)
+{
+	const char *const *line, *name;
+
+	t_array_init(names_r, 4);
+	for (line = entry_lines; *line != NULL && **line != '\0'; line++) {
+		name = attribute_of(**line);
+		if (name == NULL)
+			name = "other;range=0-1";
+		array_push_back(names_r, &name);
+	}
 }
 
 void __wrap_referral_ldap_entry_get_values(

@@ -34,6 +34,7 @@ tests_fuzz_fuzz_dn_LDADD = $(fuzz_directory_ldadd)
 tests_fuzz_fuzz_entry_SOURCES = tests/fuzz/fuzz-entry.c $(fuzz_common)
 tests_fuzz_fuzz_entry_CPPFLAGS = $(fuzz_directory_cppflags)
 tests_fuzz_fuzz_entry_LDFLAGS = $(fuzz_ldflags) \
+	-Wl,--wrap=referral_ldap_entry_get_names \
 	-Wl,--wrap=referral_ldap_entry_get_values
 tests_fuzz_fuzz_entry_LDADD = $(fuzz_directory_ldadd)
 tests_fuzz_fuzz_key_SOURCES = tests/fuzz/fuzz-key.c $(fuzz_common)
