@@ -136,9 +136,10 @@ static bool is_other_uri(const char *value)
 		strncasecmp(value, "imaps://", 8) != 0;
 }
 
-/* Returns the number of values, usable or not. */
+/* Returns the number of values, usable or not, but for other URIs than IMAP's
+   if uri_only. */
 static unsigned int
-add_attribute(struct mailbox_entry *e, const char *attribute)
+add_attribute(struct mailbox_entry *e, const char *attribute, bool uri_only)
 {
 	ARRAY_TYPE(referral_ldap_bytes) values;
 	const struct referral_ldap_bytes *bytes;
@@ -152,7 +153,7 @@ add_attribute(struct mailbox_entry *e, const char *attribute)
 		return 0;
 	referral_entry_get_values(e->entry, attribute, e->log, &values);
 	array_foreach(&values, bytes) {
-		if (is_other_uri(bytes->data))
+		if (uri_only && is_other_uri(bytes->data))
 			continue;
 		count++;
 		if (referral_ldap_value_parse(pool_datastack_create(),
@@ -197,18 +198,23 @@ static bool mailbox_entry_may_hide_readers(struct mailbox_entry *e)
 		NULL
 	};
 	ARRAY_TYPE(const_string) names;
-	const char *name;
+	const char *name, *base;
 
 	referral_ldap_entry_get_names(e->entry, &names);
 	array_foreach_elem(&names, name) {
-		/* an option, such as ;lang-de, makes it no other attribute */
-		if (is_asked_for(set->parsed_reader_attributes, name) ||
-		    is_asked_for(others, t_strcut(name, ';')))
+		if (is_asked_for(set->parsed_reader_attributes, name))
+			continue;
+		/* an option, such as ;lang-de, makes it no other attribute;
+		   but readers are only read without */
+		base = t_strcut(name, ';');
+		if (is_asked_for(others, base) &&
+		    !is_asked_for(set->parsed_reader_attributes, base))
 			continue;
 		referral_value_log_skip(e->log, e->entry->dn, name, "...",
 			"the server has another name for an attribute that "
-			"was asked for, so that nobody sees the mailbox: "
-			"expected the server's names in the settings");
+			"was asked for, or sends it with options, so that "
+			"nobody sees the mailbox: expected the server's names "
+			"in the settings");
 		return TRUE;
 	}
 	return FALSE;
@@ -260,8 +266,8 @@ mailbox_add_entry(struct referral_map *map,
 	referral_mailbox_map_set_readers(map, readers);
 	referral_readers_unref(&readers);
 	mailbox_entry_get_names(&e);
-	if (add_attribute(&e, set->mailbox_uri_attribute) == 0)
-		(void)add_attribute(&e, set->mailbox_host_attribute);
+	if (add_attribute(&e, set->mailbox_uri_attribute, TRUE) == 0)
+		(void)add_attribute(&e, set->mailbox_host_attribute, FALSE);
 	referral_mailbox_map_set_readers(map, NULL);
 }
 

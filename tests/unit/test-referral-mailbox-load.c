@@ -94,6 +94,8 @@ static void test_referral_mailbox_load_entry(void)
 		{ { "cn=x,dc=test", { URI("https://a/y Our page"), HOST("b"),
 		      NAME("z"), END } },
 		  "z=imap://b:10143/z", NULL },
+		{ { "cn=x,dc=test", { HOST("https://a/"), NAME("y"), END } },
+		  "y=-", "mailHost='https://a/': " },
 		{ { "cn=x,dc=test", { URI("imap://a/%FF"), NAME("y"),
 		      NAME("z"), END } },
 		  "y=-; z=-", "labeledURI='imap://a/%FF': " },
