@@ -72,9 +72,7 @@ BAD_URIS = {
     "bracket": "imap://bad.example.org]/@",
     "port 0": "imap://bad.example.org:0/@",
     "port 65536": "imap://bad.example.org:65536/@",
-    "http": "http://bad.example.org/@",
     "imaps": "imaps://bad.example.org/@",
-    "ldap": "ldap://bad.example.org/@",
     "no host": "imap:///@",
     "no host but a port": "imap://:143/@",
     "only a path": "/@",
@@ -197,6 +195,22 @@ def test_bad_uri_of_a_mailbox(dicts: Dicts, directory: Directory, log: Log,
     log.wait(dn)
     assert not [name for name in asked.mailboxes() if "test" in name]
     expect_no_injection(log)
+
+
+@pytest.mark.parametrize("scheme", ["http", "HTTPS", "ldap"])
+def test_other_uri(dicts: Dicts, directory: Directory, log: Log,
+                   scheme: str) -> None:
+    """A web page is nothing bad, and no mailbox."""
+    uri = f"{scheme}://www.example.org/Shared/test Our page"
+    dn = directory.add_mailbox("Shared/page", labeledURI=[
+        uri, "imap://imap2.example.org/Shared/good"])
+    other = directory.add_mailbox("Shared/pages", labeledURI=uri)
+    asked = dicts.make(mailbox_refresh="1h")
+    assert asked.mailbox("Shared/good") == \
+        "imap://imap2.example.org/Shared/good"
+    for name in ("Shared/test", "Shared/page", "Shared/pages"):
+        assert asked.mailbox(name) is None
+    assert not log.lines(dn) and not log.lines(other)
 
 
 @pytest.mark.parametrize("value", BAD_URIS.values(), ids=BAD_URIS)
