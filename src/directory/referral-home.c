@@ -5,15 +5,14 @@
 #include "hash.h"
 #include "llist.h"
 #include "str.h"
-#include "str-sanitize.h"
 #include "referral-key.h"
 #include "referral-ldap-settings.h"
 #include "referral-ldap-connection.h"
-#include "referral-ldap-template.h"
 #include "referral-entry-values.h"
 #include "referral-home-cache.h"
 #include "referral-home-value.h"
 #include "referral-stale.h"
+#include "referral-user-entry.h"
 #include "referral-value-log.h"
 #include "referral-home.h"
 
@@ -121,29 +120,21 @@ home_entry_get_uuid(const struct referral_ldap_entry *entry, guid_128_t uuid_r)
 }
 
 static void
-home_entries_parse(struct referral_homes *homes,
-		   struct referral_ldap_result *ldap_result,
-		   struct referral_directory_result *result, guid_128_t uuid_r)
+home_result_parse(struct referral_homes *homes,
+		  struct referral_ldap_result *ldap_result,
+		  struct referral_directory_result *result, guid_128_t uuid_r)
 {
-	struct referral_ldap_entry entry, entry2;
+	struct referral_ldap_entry entry;
 	string_t *value = t_str_new(128);
 
-	if (!referral_ldap_result_next(ldap_result, &entry)) {
-		/* no such user */
-		result->ret = 0;
-	} else if (referral_ldap_result_next(ldap_result, &entry2)) {
-		result->ret = -1;
-		result->error = t_strdup_printf(
-			"referral_ldap_home_filter finds several entries for "
-			"one user, at least %s and %s",
-			str_sanitize(entry.dn, 256),
-			str_sanitize(entry2.dn, 256));
-	} else {
-		result->ret = home_entry_parse(homes, &entry, value);
-		result->value = str_c(value);
-		result->error = "The entry names no usable home server";
-		home_entry_get_uuid(&entry, uuid_r);
-	}
+	result->ret = referral_user_entry_get(homes->set, ldap_result, &entry,
+					      &result->error);
+	if (result->ret <= 0)
+		return;
+	result->ret = home_entry_parse(homes, &entry, value);
+	result->value = str_c(value);
+	result->error = "The entry names no usable home server";
+	home_entry_get_uuid(&entry, uuid_r);
 }
 
 /*
@@ -180,20 +171,7 @@ home_search_get_result(struct referral_home_search *search,
 
 	i_zero(result_r);
 	guid_128_empty(uuid);
-	if (ldap_result->error == NULL) {
-		referral_stale_answered(homes->stale);
-		home_entries_parse(homes, ldap_result, result_r, uuid);
-	} else if (ldap_result->refused) {
-		referral_stale_answered(homes->stale);
-		if (referral_ldap_base_is_missing(homes->set->home_base,
-						  ldap_result)) {
-			/* no such domain, for example, and so no such user */
-			result_r->ret = 0;
-		} else {
-			result_r->ret = -1;
-			result_r->error = ldap_result->error;
-		}
-	} else {
+	if (ldap_result->error != NULL && !ldap_result->refused) {
 		referral_stale_failed(homes->stale, ldap_result->error);
 		if (!home_search_use_stale(search, result_r)) {
 			result_r->ret = -1;
@@ -202,6 +180,8 @@ home_search_get_result(struct referral_home_search *search,
 		/* nothing new is known */
 		return;
 	}
+	referral_stale_answered(homes->stale);
+	home_result_parse(homes, ldap_result, result_r, uuid);
 
 	if (search->outdated)
 		return;
@@ -246,7 +226,8 @@ home_search_callback(struct referral_ldap_result *ldap_result,
 }
 
 static void
-home_search_start(struct referral_home_search *search, const char *base)
+home_search_start(struct referral_home_search *search,
+		  struct referral_ldap_search *ldap_search)
 {
 	struct referral_homes *homes = search->homes;
 	const struct referral_ldap_settings *set = homes->set;
@@ -256,19 +237,11 @@ home_search_start(struct referral_home_search *search, const char *base)
 		set->live == REFERRAL_LDAP_LIVE_ALL ? ATTRIBUTE_UUID : NULL,
 		NULL
 	};
-	const struct referral_ldap_search ldap_search = {
-		.base = base,
-		.scope = set->home_scope,
-		.filter = referral_ldap_template_expand(set->home_filter,
-							search->user),
-		.attributes = attributes,
-		/* the second one is one too many */
-		.size_limit = 2,
-	};
 
+	ldap_search->attributes = attributes;
 	homes->search_count++;
 	/* it may be finished, and so freed, when that returns */
-	referral_ldap_connection_search(homes->conn, &ldap_search,
+	referral_ldap_connection_search(homes->conn, ldap_search,
 					home_search_callback, search);
 }
 
@@ -277,11 +250,10 @@ void referral_homes_lookup(struct referral_homes *homes, const char *user,
 			   referral_directory_callback_t *callback,
 			   void *context)
 {
-	const struct referral_ldap_variables variables = { .user = user };
 	struct referral_directory_result result;
+	struct referral_ldap_search ldap_search;
 	struct referral_home_search *search;
 	struct referral_home_waiter *waiter;
-	const char *base;
 	bool new_search;
 
 	i_zero(&result);
@@ -293,10 +265,7 @@ void referral_homes_lookup(struct referral_homes *homes, const char *user,
 		callback(&result, context);
 		return;
 	}
-	base = referral_ldap_dn_expand(homes->set->home_base, &variables);
-	if (base == NULL) {
-		/* Such as for a user without a domain where each domain has a
-		   base of its own: there can be no entry. */
+	if (!referral_user_entry_get_search(homes->set, user, &ldap_search)) {
 		result.cached = TRUE;
 		callback(&result, context);
 		return;
@@ -317,7 +286,7 @@ void referral_homes_lookup(struct referral_homes *homes, const char *user,
 	waiter->context = context;
 	DLLIST2_APPEND(&search->waiters_head, &search->waiters_tail, waiter);
 	if (new_search)
-		home_search_start(search, base);
+		home_search_start(search, &ldap_search);
 }
 
 /*

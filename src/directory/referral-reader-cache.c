@@ -4,7 +4,6 @@
 #include "ioloop.h"
 #include "hash.h"
 #include "llist.h"
-#include "str-sanitize.h"
 #include "time-util.h"
 #include "referral-entry-values.h"
 #include "referral-ldap-connection.h"
@@ -13,6 +12,7 @@
 #include "referral-reader.h"
 #include "referral-reader-cache.h"
 #include "referral-stale.h"
+#include "referral-user-entry.h"
 
 /* Servers do not give more without being told to, usually. */
 #define READER_MAX_GROUPS 10000
@@ -279,60 +279,40 @@ reader_search_was_answered(struct reader_search *search,
 	return TRUE;
 }
 
-/* Returns 1 if there are entries to look at, 0 if there are none, -1 if the
-   search was refused. */
-static int
-reader_result_check(const struct referral_ldap_result *result,
-		    const char *base_template, const char **error_r)
-{
-	if (result->error == NULL)
-		return 1;
-	if (referral_ldap_base_is_missing(base_template, result))
-		return 0;
-	*error_r = result->error;
-	return -1;
-}
-
-static int
+/* Returns NULL, or what has gone wrong. */
+static const char *
 reader_groups_parse(struct reader_search *search,
-		    struct referral_ldap_result *result, const char **error_r)
+		    struct referral_ldap_result *result)
 {
+	const char *base = search->cache->set->reader_group_base;
 	struct referral_ldap_entry entry;
 	bool more, ok = TRUE;
-	int ret;
 
-	ret = reader_result_check(result, search->cache->set->reader_group_base,
-				  error_r);
-	if (ret <= 0)
-		return ret;
+	if (result->error != NULL) {
+		return referral_ldap_base_is_missing(base, result) ? NULL :
+			result->error;
+	}
 	if (result->truncated) {
-		*error_r = t_strdup_printf("referral_ldap_reader_group_filter "
+		return t_strdup_printf("referral_ldap_reader_group_filter "
 			"finds more than %u groups for one user",
 			READER_MAX_GROUPS);
-		return -1;
 	}
 	do T_BEGIN {
 		more = referral_ldap_result_next(result, &entry);
 		if (more)
 			ok = referral_reader_add_dn(search->reader, entry.dn);
 	} T_END; while (more && ok);
-	if (!ok) {
-		*error_r = "The directory has a group without a valid DN";
-		return -1;
-	}
-	return 1;
+	return ok ? NULL : "The directory has a group without a valid DN";
 }
 
 static void
 reader_groups_callback(struct referral_ldap_result *result,
 		       struct reader_search *search)
 {
-	const char *error = NULL;
-
-	if (!reader_search_was_answered(search, result))
-		return;
-	(void)reader_groups_parse(search, result, &error);
-	reader_search_finish(search, error);
+	if (reader_search_was_answered(search, result)) {
+		reader_search_finish(search,
+				     reader_groups_parse(search, result));
+	}
 }
 
 /* No attributes */
@@ -370,21 +350,13 @@ reader_entry_parse(struct reader_search *search,
 		   struct referral_ldap_result *result, const char **dn_r,
 		   const char **error_r)
 {
-	struct referral_ldap_entry entry, entry2;
+	struct referral_ldap_entry entry;
 	int ret;
 
-	ret = reader_result_check(result, search->cache->set->home_base,
-				  error_r);
-	if (ret <= 0 || !referral_ldap_result_next(result, &entry))
-		return I_MIN(ret, 0);
-	if (referral_ldap_result_next(result, &entry2)) {
-		*error_r = t_strdup_printf(
-			"referral_ldap_home_filter finds several entries for "
-			"one user, at least %s and %s",
-			str_sanitize(entry.dn, 256),
-			str_sanitize(entry2.dn, 256));
-		return -1;
-	}
+	ret = referral_user_entry_get(search->cache->set, result, &entry,
+				      error_r);
+	if (ret <= 0)
+		return ret;
 	if (!referral_reader_add_dn(search->reader, entry.dn)) {
 		*error_r = "The user's entry has no valid DN";
 		return -1;
@@ -419,24 +391,15 @@ reader_entry_callback(struct referral_ldap_result *result,
 static void reader_search_start(struct reader_search *search)
 {
 	const struct referral_ldap_settings *set = search->cache->set;
-	const struct referral_ldap_variables variables = {
-		.user = referral_reader_get_user(search->reader)
-	};
-	const struct referral_ldap_search ldap_search = {
-		.base = referral_ldap_dn_expand(set->home_base, &variables),
-		.scope = set->home_scope,
-		.filter = referral_ldap_filter_expand(set->home_filter,
-						      &variables),
-		.attributes = no_attributes,
-		/* the second one is one too many */
-		.size_limit = 2,
-	};
+	struct referral_ldap_search ldap_search;
 
-	if (ldap_search.base == NULL) {
-		/* the user can have no entry */
+	if (!referral_user_entry_get_search(set,
+			referral_reader_get_user(search->reader),
+			&ldap_search)) {
 		reader_search_finish(search, NULL);
 		return;
 	}
+	ldap_search.attributes = no_attributes;
 	search->to = timeout_add(set->timeout_msecs, reader_search_timeout,
 				 search);
 	/* it may be finished, and so freed, when that returns */
