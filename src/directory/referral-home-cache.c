@@ -1,18 +1,15 @@
 /* Copyright (c) 2026 dovecot-imap-referral authors, see the COPYING file */
 
 #include "lib.h"
-#include "ioloop.h"
 #include "hash.h"
 #include "llist.h"
-#include "time-util.h"
+#include "referral-cache-time.h"
 #include "referral-home-cache.h"
 
 struct referral_home {
 	/* The most recently used one is the head. */
 	struct referral_home *prev, *next;
-	struct timeval added, expires;
-	/* Not before expires. */
-	struct timeval kept_until;
+	struct referral_cache_time time;
 	char *user, *value;
 
 	/* The entry that it is from; empty: none that is known. */
@@ -129,9 +126,7 @@ referral_home_find(struct referral_home_cache *cache, const char *user)
 	home = hash_table_lookup(cache->homes, user);
 	if (home == NULL)
 		return NULL;
-	/* from the future: the clock was set back, and its age is unknown */
-	if (timeval_cmp(&home->kept_until, &ioloop_timeval) <= 0 ||
-	    timeval_cmp(&home->added, &ioloop_timeval) > 0) {
+	if (!referral_cache_time_is_kept(&home->time)) {
 		referral_home_free(cache, home);
 		return NULL;
 	}
@@ -145,7 +140,7 @@ bool referral_home_cache_lookup(struct referral_home_cache *cache,
 {
 	struct referral_home *home = referral_home_find(cache, user);
 
-	if (home == NULL || timeval_cmp(&home->expires, &ioloop_timeval) <= 0)
+	if (home == NULL || !referral_cache_time_is_valid(&home->time))
 		return FALSE;
 	*value_r = home->value;
 	return TRUE;
@@ -160,7 +155,7 @@ bool referral_home_cache_lookup_stale(struct referral_home_cache *cache,
 	if (home == NULL)
 		return FALSE;
 	*value_r = home->value;
-	*added_r = home->added;
+	*added_r = home->time.added;
 	return TRUE;
 }
 
@@ -202,10 +197,10 @@ void referral_home_cache_add(struct referral_home_cache *cache,
 	struct referral_home *home;
 	unsigned int ttl_msecs = value != NULL ?
 		cache->ttl_msecs : cache->negative_ttl_msecs;
-	unsigned int keep_msecs = I_MAX(ttl_msecs, cache->stale_msecs);
 
 	referral_home_cache_remove(cache, user);
-	if (cache->max_count == 0 || keep_msecs == 0)
+	if (cache->max_count == 0 ||
+	    (ttl_msecs == 0 && cache->stale_msecs == 0))
 		return;
 	if (hash_table_count(cache->homes) >= cache->max_count)
 		referral_home_free(cache, cache->tail);
@@ -213,9 +208,7 @@ void referral_home_cache_add(struct referral_home_cache *cache,
 	home = i_new(struct referral_home, 1);
 	home->user = i_strdup(user);
 	home->value = i_strdup(value);
-	home->added = home->expires = home->kept_until = ioloop_timeval;
-	timeval_add_msecs(&home->expires, ttl_msecs);
-	timeval_add_msecs(&home->kept_until, keep_msecs);
+	referral_cache_time_init(&home->time, ttl_msecs, cache->stale_msecs);
 	if (uuid != NULL)
 		guid_128_copy(home->uuid, uuid);
 	hash_table_insert(cache->homes, home->user, home);

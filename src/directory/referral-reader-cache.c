@@ -4,7 +4,7 @@
 #include "ioloop.h"
 #include "hash.h"
 #include "llist.h"
-#include "time-util.h"
+#include "referral-cache-time.h"
 #include "referral-entry-values.h"
 #include "referral-ldap-connection.h"
 #include "referral-ldap-settings.h"
@@ -23,9 +23,7 @@
 struct cached_reader {
 	/* The most recently used one is the head. */
 	struct cached_reader *prev, *next;
-	struct timeval added, expires;
-	/* Not before expires. */
-	struct timeval kept_until;
+	struct referral_cache_time time;
 	struct referral_reader *reader;
 	size_t size;
 };
@@ -91,7 +89,7 @@ cached_reader_find(struct referral_reader_cache *cache, const char *user)
 	cached = hash_table_lookup(cache->readers, user);
 	if (cached == NULL)
 		return NULL;
-	if (timeval_cmp(&cached->kept_until, &ioloop_timeval) <= 0) {
+	if (!referral_cache_time_is_kept(&cached->time)) {
 		cached_reader_free(cache, cached);
 		return NULL;
 	}
@@ -105,8 +103,7 @@ reader_cache_lookup(struct referral_reader_cache *cache, const char *user)
 {
 	struct cached_reader *cached = cached_reader_find(cache, user);
 
-	if (cached == NULL ||
-	    timeval_cmp(&cached->expires, &ioloop_timeval) <= 0)
+	if (cached == NULL || !referral_cache_time_is_valid(&cached->time))
 		return NULL;
 	return cached->reader;
 }
@@ -118,7 +115,8 @@ reader_cache_lookup_stale(struct referral_reader_cache *cache,
 {
 	struct cached_reader *cached = cached_reader_find(cache, user);
 
-	if (cached == NULL || !referral_stale_use(cache->stale, &cached->added))
+	if (cached == NULL ||
+	    !referral_stale_use(cache->stale, &cached->time.added))
 		return NULL;
 	return cached->reader;
 }
@@ -139,12 +137,11 @@ reader_cache_add(struct referral_reader_cache *cache,
 {
 	const struct referral_ldap_settings *set = cache->set;
 	const char *user = referral_reader_get_user(reader);
-	unsigned int keep_msecs = I_MAX(set->home_ttl_msecs,
-					set->stale_time_msecs);
 	struct cached_reader *cached;
 
 	reader_cache_remove(cache, user);
-	if (set->home_cache_size == 0 || keep_msecs == 0)
+	if (set->home_cache_size == 0 ||
+	    (set->home_ttl_msecs == 0 && set->stale_time_msecs == 0))
 		return;
 	if (hash_table_count(cache->readers) >= set->home_cache_size)
 		cached_reader_free(cache, cache->tail);
@@ -152,9 +149,8 @@ reader_cache_add(struct referral_reader_cache *cache,
 	cached = i_new(struct cached_reader, 1);
 	cached->reader = reader;
 	referral_reader_ref(reader);
-	cached->added = cached->expires = cached->kept_until = ioloop_timeval;
-	timeval_add_msecs(&cached->expires, set->home_ttl_msecs);
-	timeval_add_msecs(&cached->kept_until, keep_msecs);
+	referral_cache_time_init(&cached->time, set->home_ttl_msecs,
+				 set->stale_time_msecs);
 	cached->size = sizeof(*cached) + referral_reader_get_size(reader);
 	cache->size += cached->size;
 	hash_table_insert(cache->readers, user, cached);

@@ -14,6 +14,7 @@ check_PROGRAMS = \
 	tests/unit/test-imap-referral-output \
 	tests/unit/test-passdb-referral-request \
 	tests/unit/test-referral-answer \
+	tests/unit/test-referral-cache-time \
 	tests/unit/test-referral-directory \
 	tests/unit/test-referral-followers \
 	tests/unit/test-referral-home \
@@ -129,6 +130,8 @@ tests_unit_test_referral_home_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_home_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_home_live_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_home_live_LDADD = $(unit_directory_ldadd)
+tests_unit_test_referral_cache_time_CPPFLAGS = $(unit_directory_cppflags)
+tests_unit_test_referral_cache_time_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_home_cache_CPPFLAGS = $(unit_directory_cppflags)
 tests_unit_test_referral_home_cache_LDADD = $(unit_directory_ldadd)
 tests_unit_test_referral_ldap_connection_CPPFLAGS = $(unit_directory_cppflags)
