@@ -25,11 +25,11 @@ struct referral_ldap_preset {
 	enum referral_ldap_home_value home_value;
 	const char *mailbox_filter;
 	const char *mailbox_uri_attribute;
-	/* "" = there is none */
+	/* NULL = there is none */
 	const char *mailbox_host_attribute;
 	const char *mailbox_name_attribute;
+	/* The same */
 	const char *mailbox_target_attribute;
-	const char *reader_attributes;
 };
 
 static const struct referral_ldap_preset presets[] = {
@@ -44,8 +44,6 @@ static const struct referral_ldap_preset presets[] = {
 		.mailbox_uri_attribute = "labeledURI",
 		.mailbox_host_attribute = "mailHost",
 		.mailbox_name_attribute = "cn",
-		.mailbox_target_attribute = "",
-		.reader_attributes = "imapMailboxReader",
 	},
 	/* src/schema */
 	[REFERRAL_LDAP_PRESET_NATIVE] = {
@@ -56,8 +54,6 @@ static const struct referral_ldap_preset presets[] = {
 		.mailbox_uri_attribute = "imapMailboxURI",
 		.mailbox_host_attribute = "imapHomeServer",
 		.mailbox_name_attribute = "imapMailboxName",
-		.mailbox_target_attribute = "",
-		.reader_attributes = "imapMailboxReader",
 	},
 	/* RFC 2079, and nothing else */
 	[REFERRAL_LDAP_PRESET_LABELEDURI] = {
@@ -66,10 +62,7 @@ static const struct referral_ldap_preset presets[] = {
 		.home_value = REFERRAL_LDAP_HOME_VALUE_LABELED,
 		.mailbox_filter = LABELED_MAILBOX_FILTER,
 		.mailbox_uri_attribute = "labeledURI",
-		.mailbox_host_attribute = "",
 		.mailbox_name_attribute = "cn",
-		.mailbox_target_attribute = "",
-		.reader_attributes = "imapMailboxReader",
 	},
 	[REFERRAL_LDAP_PRESET_KOLAB] = {
 		.home_filter = "(&(objectClass=kolabInetOrgPerson)"
@@ -81,7 +74,6 @@ static const struct referral_ldap_preset presets[] = {
 		.mailbox_host_attribute = "kolabHomeServer",
 		.mailbox_name_attribute = "cn",
 		.mailbox_target_attribute = "kolabTargetFolder",
-		.reader_attributes = "imapMailboxReader",
 	},
 	/* Lists have a mailHost there, too: no mailboxes of it. */
 	[REFERRAL_LDAP_PRESET_SUN] = {
@@ -92,10 +84,7 @@ static const struct referral_ldap_preset presets[] = {
 		.home_value = REFERRAL_LDAP_HOME_VALUE_SERVER,
 		.mailbox_filter = LABELED_MAILBOX_FILTER,
 		.mailbox_uri_attribute = "labeledURI",
-		.mailbox_host_attribute = "",
 		.mailbox_name_attribute = "cn",
-		.mailbox_target_attribute = "",
-		.reader_attributes = "imapMailboxReader",
 	},
 	[REFERRAL_LDAP_PRESET_ZIMBRA] = {
 		.home_filter = "(&(objectClass=zimbraAccount)"
@@ -105,10 +94,7 @@ static const struct referral_ldap_preset presets[] = {
 		.home_value = REFERRAL_LDAP_HOME_VALUE_SERVER,
 		.mailbox_filter = LABELED_MAILBOX_FILTER,
 		.mailbox_uri_attribute = "labeledURI",
-		.mailbox_host_attribute = "",
 		.mailbox_name_attribute = "cn",
-		.mailbox_target_attribute = "",
-		.reader_attributes = "imapMailboxReader",
 	},
 	/* People need not have a uid there. */
 	[REFERRAL_LDAP_PRESET_EXCHANGE] = {
@@ -119,16 +105,16 @@ static const struct referral_ldap_preset presets[] = {
 		.home_value = REFERRAL_LDAP_HOME_VALUE_DN,
 		.mailbox_filter = "(&(labeledURI=*)(!(sAMAccountName=*)))",
 		.mailbox_uri_attribute = "labeledURI",
-		.mailbox_host_attribute = "",
 		.mailbox_name_attribute = "cn",
-		.mailbox_target_attribute = "",
-		.reader_attributes = "imapMailboxReader",
 	},
 };
 
+/* Of src/schema: no product has one that says so much. */
+#define READER_ATTRIBUTES "imapMailboxReader"
+
 static void apply(const char **setting, const char *preset_value)
 {
-	if (**setting == '\0')
+	if (**setting == '\0' && preset_value != NULL)
 		*setting = preset_value;
 }
 
@@ -145,5 +131,5 @@ void referral_ldap_preset_apply(struct referral_ldap_settings *set)
 	apply(&set->mailbox_host_attribute, preset->mailbox_host_attribute);
 	apply(&set->mailbox_name_attribute, preset->mailbox_name_attribute);
 	apply(&set->mailbox_target_attribute, preset->mailbox_target_attribute);
-	apply(&set->reader_attributes, preset->reader_attributes);
+	apply(&set->reader_attributes, READER_ATTRIBUTES);
 }
