@@ -138,9 +138,6 @@ struct referral_ldap_connection {
 
 /* referral-ldap-result.c */
 
-/* An error result says that the server cannot serve; another one may. All
-   others are answers. */
-bool referral_ldap_is_server_error(int err);
 /* What went wrong at which server. The server's text is foreign data. */
 const char *
 referral_ldap_server_error(struct referral_ldap_server *server,

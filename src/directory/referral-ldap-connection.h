@@ -30,6 +30,10 @@ struct referral_ldap_search {
 	const struct berval *cookie;
 };
 
+/* An error result says that the server cannot serve; another one may. All
+   others are answers. Negative codes are libldap's, or -1 as below. */
+bool referral_ldap_is_server_error(int err);
+
 struct referral_ldap_result {
 	/* NULL if the search was successful: then the entries are all there
 	   are, or "truncated" is set as there are more than the size_limit.

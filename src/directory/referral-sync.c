@@ -230,16 +230,9 @@ static enum referral_sync_end sync_end_reason(int code)
 	case LDAP_SIZELIMIT_EXCEEDED:
 	case LDAP_ADMINLIMIT_EXCEEDED:
 		return REFERRAL_SYNC_END_SIZE_LIMIT;
-	case LDAP_BUSY:
-	case LDAP_UNAVAILABLE:
-	case LDAP_UNWILLING_TO_PERFORM:
-	case LDAP_TIMELIMIT_EXCEEDED:
-	case LDAP_OTHER:
-	case LDAP_REFERRAL:
-		return REFERRAL_SYNC_END_LOST;
 	default:
-		return code < 0 ? REFERRAL_SYNC_END_LOST :
-			REFERRAL_SYNC_END_REFUSED;
+		return referral_ldap_is_server_error(code) ?
+			REFERRAL_SYNC_END_LOST : REFERRAL_SYNC_END_REFUSED;
 	}
 }
 
