@@ -27,13 +27,12 @@ static enum referral_ldap_variable variable_find(const char *name)
 	return 0;
 }
 
-static const char *
-variable_value(enum referral_ldap_variable variable,
-	       const struct referral_ldap_variables *variables)
+static const char *variable_value(const char *name, const void *context)
 {
+	const struct referral_ldap_variables *variables = context;
 	const char *value = NULL, *p;
 
-	switch (variable) {
+	switch (variable_find(name)) {
 	case REFERRAL_LDAP_VARIABLE_USER:
 		value = variables->user;
 		break;
@@ -61,47 +60,14 @@ variable_value(enum referral_ldap_variable variable,
 	return value;
 }
 
-/* Append the template. Returns FALSE if there is an empty value in it. */
-static bool
-template_append(string_t *str, const char *template,
-		const struct referral_ldap_variables *variables,
-		void (*append)(string_t *str, const char *value))
-{
-	const char *name, *value;
-	bool all = TRUE;
-
-	while (*template != '\0') {
-		if (*template != '%') {
-			str_append_c(str, *template++);
-			continue;
-		}
-		template = referral_template_parse_variable(template, &name);
-		i_assert(template != NULL);
-		if (name == NULL) {
-			append(str, "%");
-			continue;
-		}
-		value = variable_value(variable_find(name), variables);
-		if (*value == '\0')
-			all = FALSE;
-		append(str, value);
-	}
-	return all;
-}
-
-static void append_plain(string_t *str, const char *value)
-{
-	str_append(str, value);
-}
-
 const char *
 referral_ldap_filter_expand(const char *template,
 			    const struct referral_ldap_variables *variables)
 {
 	string_t *str = t_str_new(256);
 
-	(void)template_append(str, template, variables,
-			      referral_ldap_filter_append_value);
+	(void)referral_template_expand_values(str, template, variable_value,
+		variables, referral_ldap_filter_append_value);
 	return str_c(str);
 }
 
@@ -111,8 +77,8 @@ referral_ldap_dn_expand(const char *template,
 {
 	string_t *str = t_str_new(256);
 
-	if (!template_append(str, template, variables,
-			     referral_ldap_dn_append_value))
+	if (!referral_template_expand_values(str, template, variable_value,
+			variables, referral_ldap_dn_append_value))
 		return NULL;
 	return str_c(str);
 }
@@ -139,15 +105,9 @@ referral_ldap_name_expand(const char *template,
 {
 	string_t *str = t_str_new(256);
 
-	(void)template_append(str, template, variables, append_plain);
+	(void)referral_template_expand_values(str, template, variable_value,
+					      variables, NULL);
 	return str_c(str);
-}
-
-const char *referral_ldap_template_expand(const char *filter, const char *user)
-{
-	const struct referral_ldap_variables variables = { .user = user };
-
-	return referral_ldap_filter_expand(filter, &variables);
 }
 
 /*

@@ -73,8 +73,4 @@ const char *
 referral_ldap_name_expand(const char *template,
 			  const struct referral_ldap_variables *variables);
 
-/* A filter with no other variables than the user's and the host's. */
-const char *referral_ldap_template_expand(const char *filter,
-					  const char *user);
-
 #endif

@@ -29,10 +29,13 @@ struct referral_loader {
 void referral_load_get_search(const struct referral_load *load,
 			      struct referral_ldap_search *search_r)
 {
+	static const struct referral_ldap_variables no_variables;
+
 	i_zero(search_r);
 	search_r->base = load->base;
 	search_r->scope = load->scope;
-	search_r->filter = referral_ldap_template_expand(load->filter, "");
+	search_r->filter = referral_ldap_filter_expand(load->filter,
+						       &no_variables);
 	search_r->attributes = load->attributes;
 }
 

@@ -4,9 +4,9 @@
 #include "str.h"
 #include "referral-template.h"
 
-static const char *variable_value(const char *name, const char *user)
+static const char *variable_value(const char *name, const void *context)
 {
-	const char *p = strchr(user, '@');
+	const char *user = context, *p = strchr(user, '@');
 
 	if (strcmp(name, "user") == 0)
 		return user;
@@ -31,11 +31,13 @@ const char *referral_template_parse_variable(const char *p,
 	return end + 1;
 }
 
-void referral_template_expand(string_t *str, const char *template,
-			      const char *user,
-			      referral_template_append_t *append)
+bool referral_template_expand_values(string_t *str, const char *template,
+				     referral_template_value_t *get_value,
+				     const void *context,
+				     referral_template_append_t *append)
 {
 	const char *name, *value;
+	bool all = TRUE;
 
 	while (*template != '\0') {
 		if (*template != '%') {
@@ -48,12 +50,23 @@ void referral_template_expand(string_t *str, const char *template,
 			str_append_c(str, '%');
 			continue;
 		}
-		value = variable_value(name, user);
+		value = get_value(name, context);
+		if (*value == '\0')
+			all = FALSE;
 		if (append != NULL)
 			append(str, value);
 		else
 			str_append(str, value);
 	}
+	return all;
+}
+
+void referral_template_expand(string_t *str, const char *template,
+			      const char *user,
+			      referral_template_append_t *append)
+{
+	(void)referral_template_expand_values(str, template, variable_value,
+					      user, append);
 }
 
 const char *referral_template_error(const char *template, bool *has_user_r,

@@ -8,8 +8,19 @@
 /* Append a variable's value, escaped for where it goes to. */
 typedef void referral_template_append_t(string_t *str, const char *value);
 
+/* Returns the value of a variable, which is one that the check has let pass. */
+typedef const char *
+referral_template_value_t(const char *name, const void *context);
+
 /* Append the text with its variables expanded; it must have been checked. NULL
-   appends values as they are. */
+   appends values as they are. Returns FALSE if there is an empty value in
+   it. */
+bool referral_template_expand_values(string_t *str, const char *template,
+				     referral_template_value_t *get_value,
+				     const void *context,
+				     referral_template_append_t *append)
+	ATTR_NULL(5);
+/* The same with the variables above. */
 void referral_template_expand(string_t *str, const char *template,
 			      const char *user,
 			      referral_template_append_t *append) ATTR_NULL(4);
