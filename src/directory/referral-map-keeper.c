@@ -69,19 +69,25 @@ struct referral_map_keeper {
 	bool stopped;
 };
 
+/* The map for an answer that has to be given now; NULL: there is none that may
+   be used. */
+static struct referral_map *keeper_use_map(struct referral_map_keeper *keeper)
+{
+	if (keeper->map == NULL)
+		return NULL;
+	return keeper->current ||
+		referral_stale_use(keeper->stale, &keeper->synced) ?
+		keeper->map : NULL;
+}
+
 /* Give those who wait the map, or what may be given in its place. */
 static void
 keeper_finish_waiters(struct referral_map_keeper *keeper, const char *error)
 {
-	struct referral_map *map = NULL;
-
 	if (referral_map_waiters_is_empty(keeper->waiters))
 		return;
-	if (keeper->map != NULL &&
-	    (keeper->current || referral_stale_use(keeper->stale,
-						   &keeper->synced)))
-		map = keeper->map;
-	referral_map_waiters_finish(keeper->waiters, map, error);
+	referral_map_waiters_finish(keeper->waiters, keeper_use_map(keeper),
+				    error);
 }
 
 /*
@@ -402,10 +408,10 @@ void referral_map_keeper_get_status(const struct referral_map_keeper *keeper,
 void referral_map_keeper_get(struct referral_map_keeper *keeper,
 			     referral_map_callback_t *callback, void *context)
 {
-	if (keeper->map != NULL &&
-	    (keeper->current || referral_stale_use(keeper->stale,
-						   &keeper->synced))) {
-		callback(keeper->map, NULL, context);
+	struct referral_map *map = keeper_use_map(keeper);
+
+	if (map != NULL) {
+		callback(map, NULL, context);
 		if (!keeper->current)
 			keeper_try(keeper);
 		return;
