@@ -2,7 +2,7 @@
 
 #include "lib.h"
 #include "iostream-ssl.h"
-#include "referral-compat-ssl.h"
+#include "referral-ssl.h"
 
 int referral_ssl_context_init(const struct referral_ssl_settings *set,
 			      struct ssl_iostream_context **ctx_r,

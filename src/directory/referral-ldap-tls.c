@@ -5,7 +5,7 @@
 #include "istream.h"
 #include "str.h"
 #include "str-sanitize.h"
-#include "referral-compat-ssl.h"
+#include "referral-ssl.h"
 #include "referral-ldap-settings.h"
 #include "referral-ldap-tls.h"
 

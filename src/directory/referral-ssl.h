@@ -1,5 +1,5 @@
-#ifndef REFERRAL_COMPAT_SSL_H
-#define REFERRAL_COMPAT_SSL_H
+#ifndef REFERRAL_SSL_H
+#define REFERRAL_SSL_H
 
 struct event;
 struct istream;
@@ -7,7 +7,7 @@ struct ostream;
 struct ssl_iostream;
 struct ssl_iostream_context;
 
-/* TLS as a client. Strings may be NULL for "none". */
+/* TLS as a client. In compat-*. Strings may be NULL for "none". */
 struct referral_ssl_settings {
 	/* In the PEM format. Without ca and ca_dir: those that OpenSSL knows
 	   of by itself. */
