@@ -118,8 +118,6 @@ struct referral_ldap_persist_end {
 	const char *error;
 	/* The LDAP result code, or -1: connection lost, no server, hung */
 	int code;
-	/* Those of the result, or NULL */
-	LDAPControl **controls;
 };
 
 struct referral_ldap_persist_callbacks {

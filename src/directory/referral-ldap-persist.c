@@ -245,8 +245,8 @@ persist_result(struct referral_ldap_persist *persist, LDAP *ld,
 	int ret;
 
 	i_zero(&end);
-	ret = ldap_parse_result(ld, msg, &end.code, NULL, &text, NULL,
-				&end.controls, FALSE);
+	ret = ldap_parse_result(ld, msg, &end.code, NULL, &text, NULL, NULL,
+				FALSE);
 	if (ret != LDAP_SUCCESS)
 		end.code = -1;
 	if (end.code != LDAP_SUCCESS) {
@@ -256,7 +256,6 @@ persist_result(struct referral_ldap_persist *persist, LDAP *ld,
 			ret != LDAP_SUCCESS ? ret : end.code, text);
 	}
 	persist_end(persist, &end);
-	ldap_controls_free(end.controls);
 	ldap_memfree(text);
 }
 
