@@ -30,29 +30,6 @@ static const char *uuid_fill(char c)
 	return uuid;
 }
 
-static void
-write_entry(BerElement *ber, struct fake_ldap_request *request,
-	    const struct fake_ldap_entry *entry)
-{
-	const struct fake_ldap_value *value;
-	const char *attribute = NULL;
-
-	(void)ber_printf(ber, "it{s{", request->msgid,
-			 (ber_tag_t)LDAP_RES_SEARCH_ENTRY, entry->dn);
-	for (value = entry->values; value->attribute != NULL; value++) {
-		if (null_strcmp(attribute, value->attribute) != 0) {
-			if (attribute != NULL)
-				(void)ber_printf(ber, "]}");
-			attribute = value->attribute;
-			(void)ber_printf(ber, "{s[", attribute);
-		}
-		(void)ber_printf(ber, "s", value->value);
-	}
-	if (attribute != NULL)
-		(void)ber_printf(ber, "]}");
-	(void)ber_printf(ber, "}}");
-}
-
 void fake_ldap_send_sync_entry_bytes(struct fake_ldap_request *request,
 				     const struct fake_ldap_entry *entry,
 				     const void *data, size_t size)
@@ -60,7 +37,7 @@ void fake_ldap_send_sync_entry_bytes(struct fake_ldap_request *request,
 	BerElement *ber = ber_alloc_t(LBER_USE_DER);
 
 	(void)ber_printf(ber, "{");
-	write_entry(ber, request, entry);
+	fake_ldap_write_entry(ber, request, entry);
 	if (data != NULL) {
 		(void)ber_printf(ber, "t{{so}}", (ber_tag_t)LDAP_TAG_CONTROLS,
 				 LDAP_CONTROL_SYNC_STATE, data,

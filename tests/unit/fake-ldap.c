@@ -295,14 +295,13 @@ struct fake_ldap_request *fake_ldap_abandon(struct fake_ldap *server)
 	return fake_ldap_find(server, FAKE_LDAP_ABANDON, 0);
 }
 
-void fake_ldap_send_entry(struct fake_ldap_request *request,
-			  const struct fake_ldap_entry *entry)
+void fake_ldap_write_entry(BerElement *ber, struct fake_ldap_request *request,
+			   const struct fake_ldap_entry *entry)
 {
 	const struct fake_ldap_value *value;
 	const char *attribute = NULL;
-	BerElement *ber = ber_alloc_t(LBER_USE_DER);
 
-	(void)ber_printf(ber, "{it{s{", request->msgid,
+	(void)ber_printf(ber, "it{s{", request->msgid,
 			 (ber_tag_t)LDAP_RES_SEARCH_ENTRY, entry->dn);
 	for (value = entry->values; value->attribute != NULL; value++) {
 		if (null_strcmp(attribute, value->attribute) != 0) {
@@ -317,7 +316,17 @@ void fake_ldap_send_entry(struct fake_ldap_request *request,
 	}
 	if (attribute != NULL)
 		(void)ber_printf(ber, "]}");
-	(void)ber_printf(ber, "}}}");
+	(void)ber_printf(ber, "}}");
+}
+
+void fake_ldap_send_entry(struct fake_ldap_request *request,
+			  const struct fake_ldap_entry *entry)
+{
+	BerElement *ber = ber_alloc_t(LBER_USE_DER);
+
+	(void)ber_printf(ber, "{");
+	fake_ldap_write_entry(ber, request, entry);
+	(void)ber_printf(ber, "}");
 	fake_ldap_send(request->conn, ber);
 }
 

@@ -133,6 +133,9 @@ struct fake_ldap_request *fake_ldap_abandon(struct fake_ldap *server);
 /* Answers. "text" is the diagnostic message. */
 void fake_ldap_send_entry(struct fake_ldap_request *request,
 			  const struct fake_ldap_entry *entry);
+/* The same message without its begin and its end, for whoever adds controls. */
+void fake_ldap_write_entry(BerElement *ber, struct fake_ldap_request *request,
+			   const struct fake_ldap_entry *entry);
 void fake_ldap_send_reference(struct fake_ldap_request *request,
 			      const char *url);
 void fake_ldap_send_result(struct fake_ldap_request *request, int result,
