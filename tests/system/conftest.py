@@ -240,20 +240,7 @@ def ldap1(sandbox: Sandbox) -> Iterator[Callable[[], None]]:
     """Stops ldap1 when called; it runs again after the test."""
     yield lambda: sandbox.stop("ldap1")
     sandbox.start("ldap1")
-    wait_until_asked_again(sandbox)
-
-
-def wait_until_asked_again(sandbox: Sandbox) -> None:
-    """Until the servers do not wait any more before they try the LDAP server
-    again; they have a connection for each kind of answer."""
-    servers = sandbox.status()
-    for number in (1, 2, 3):
-        if not servers[f"imap{number}"].up:
-            continue
-        asked = Dict(sandbox, number=number)
-        for kind, name in (("home", "alice"), ("mailbox", "Shared/sales"),
-                           ("server", sandbox.server(number))):
-            wait_for(lambda: asked.fails(kind, name) is None)
+    sandbox.wait_until_asked_again()
 
 
 # --- relays

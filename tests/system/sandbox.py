@@ -185,17 +185,10 @@ class Sandbox:
 
     def session(self, user: str, number: int = 1) -> Imap:
         """A connection on which the user has logged in."""
-        end = time.monotonic() + DEADLINE_SECS
-        while True:
-            client = self.imap(number)
-            reply = client.login(user, self.password)
-            if reply.status == "OK":
-                return client
-            # The test before may have stopped the LDAP server, and the
-            # directory is not asked again at once.
-            assert reply.tagged.startswith("NO [UNAVAILABLE]") and \
-                time.monotonic() < end, reply
-            client.close()
+        client = self.imap(number)
+        reply = client.login(user, self.password)
+        assert reply.status == "OK", reply
+        return client
 
     @contextlib.contextmanager
     def own_mailbox(self, name: str) -> Iterator[Imap]:
@@ -252,6 +245,30 @@ class Sandbox:
         finally:
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def hung_ldap1(self) -> Iterator[None]:
+        """ldap1 takes connections, and says nothing."""
+        pid = self.status()["ldap1"].pid
+        assert pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            self.wait_until_asked_again()
+
+    def wait_until_asked_again(self) -> None:
+        """Until the servers do not wait any more before they try the LDAP
+        server again; they have a connection for each kind of answer."""
+        servers = self.status()
+        for number in (1, 2, 3):
+            if not servers[f"imap{number}"].up:
+                continue
+            asked = Dict(self, number=number)
+            for kind, name in (("home", "alice"), ("mailbox", "Shared/sales"),
+                               ("server", self.server(number))):
+                wait_for(lambda: asked.fails(kind, name) is None)
 
     # --- the dict
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import dovecot
-from conftest import Config, Directory, wait_until_asked_again
+from conftest import Config, Directory
 from sandbox import ANSWER_SECS, Dict, Sandbox, dict_key, short, wait_for
 from taps import DictTap
 from wire import Imap, Reply, quoted
@@ -884,7 +884,7 @@ def broken(request: pytest.FixtureRequest, sandbox: Sandbox
 
         yield {"down": down, "hung": hung}[request.param]
     sandbox.start("ldap1")
-    wait_until_asked_again(sandbox)
+    sandbox.wait_until_asked_again()
 
 
 @pytest.mark.parametrize("broken", ["down", "hung"], indirect=True)

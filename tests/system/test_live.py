@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from configuration import Config
-from conftest import Dicts, Directory, wait_until_asked_again
+from conftest import Dicts, Directory
 from sandbox import Dict, Log, Sandbox, wait_for
 from taps import LdapTap
 
@@ -212,6 +212,7 @@ def test_restart(dicts: Dicts, directory: Directory, sandbox: Sandbox,
     directory.delete(directory.mailbox("live1"))
     wait_for(lambda: asked.mailbox(f"{NAME}1") is None)
     assert not log.lines("Error: ", "garbage")
+    sandbox.wait_until_asked_again()
 
 
 def slapd_conf(sandbox: Sandbox, change: Callable[[str], str]) -> None:
@@ -232,7 +233,7 @@ def change_slapd(sandbox: Sandbox, directory: Directory
     before = Path(sandbox.env["LDAP1_CONF"]).read_text()
     yield change_it
     change_it(lambda _: before)
-    wait_until_asked_again(sandbox)
+    sandbox.wait_until_asked_again()
 
 
 def without_syncprov(conf: str) -> str:

@@ -280,13 +280,9 @@ def test_ldap_server_is_down(sandbox: Sandbox, ldap1) -> None:
     expect_well_again(sandbox)
 
 
-def test_ldap_server_hangs(sandbox: Sandbox, stopped: list[int]) -> None:
-    pid = sandbox.status()["ldap1"].pid
-    assert pid
-    os.kill(pid, signal.SIGSTOP)
-    stopped.append(pid)
-    expect_nobody_logs_in(sandbox)
-    os.kill(pid, signal.SIGCONT)
+def test_ldap_server_hangs(sandbox: Sandbox) -> None:
+    with sandbox.hung_ldap1():
+        expect_nobody_logs_in(sandbox)
     expect_well_again(sandbox)
 
 
@@ -374,23 +370,18 @@ def test_referral_needs_no_mailboxes(sandbox: Sandbox,
     expect_referral(sandbox.login("bob"), "bob", "PLAIN", sandbox.server(2))
 
 
-def test_dict_process_ends_with_a_login_waiting(
-        sandbox: Sandbox, stopped: list[int]) -> None:
+def test_dict_process_ends_with_a_login_waiting(sandbox: Sandbox) -> None:
     """In an orderly way, as at a reload. A crash is found in the log."""
     sandbox.login("alice")
     dict_pids = sandbox.dict_pids()
-    pid = sandbox.status()["ldap1"].pid
-    assert pid and dict_pids
-    os.kill(pid, signal.SIGSTOP)
-    stopped.append(pid)
-    with sandbox.imap() as client:
+    assert dict_pids
+    with sandbox.hung_ldap1(), sandbox.imap() as client:
         # Longer ago than the cache remembers: it has to wait for slapd.
         wait_for(lambda: "UNAVAILABLE" in sandbox.login("alice").tagged)
         client.send(f"a LOGIN bob {sandbox.password}\r\n".encode())
         for dict_pid in dict_pids:
             os.kill(dict_pid, signal.SIGTERM)
         assert "UNAVAILABLE" in client.reply(b"a").tagged
-    os.kill(pid, signal.SIGCONT)
     expect_well_again(sandbox)
 
 

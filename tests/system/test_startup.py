@@ -4,8 +4,6 @@ section 4.2), and nobody is sent to it any more."""
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import time
 from collections.abc import Iterator
 
@@ -241,14 +239,9 @@ def test_ldap_server_is_down(sandbox: Sandbox, ldap1, service: str,
 
 def test_ldap_server_hangs(sandbox: Sandbox, service: str, log: Log) -> None:
     sandbox.restart("imap1")
-    pid = sandbox.status()["ldap1"].pid
-    assert pid
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with sandbox.hung_ldap1():
         sandbox.end_dict()
         expect_open(sandbox, log)
-    finally:
-        os.kill(pid, signal.SIGCONT)
     wait_for(lambda: sandbox.login("alice").status == "OK")
 
 

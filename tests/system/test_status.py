@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -27,16 +24,6 @@ WORDS = ["server", "state", "requests", "hits", "misses", "stale", "failures",
 def numbers(asked: Dict, *names: str) -> list[int]:
     status = asked.status()
     return [int(status[name]) for name in names]
-
-
-@pytest.fixture
-def stopped_ldap1(sandbox: Sandbox) -> Iterator[None]:
-    """ldap1 takes connections, and says nothing."""
-    pid = sandbox.status()["ldap1"].pid
-    assert pid
-    os.kill(pid, signal.SIGSTOP)
-    yield
-    os.kill(pid, signal.SIGCONT)
 
 
 # --- status
@@ -115,19 +102,16 @@ def test_state_when_nobody_can_be_asked(dicts: Dicts, tap: LdapTap) -> None:
     assert asked.status()["state"] == "failed"
 
 
-def test_status_while_the_server_hangs(sandbox: Sandbox, dicts: Dicts,
-                                       stopped_ldap1: None) -> None:
-    asked = dicts.make(timeout="30s", connect_timeout="30s")
-    waiting = [asked.start("home", "bob"), asked.start("mailbox", SALES)]
-    # It is there before them, which have half a minute.
-    wait_for(lambda: asked.status()["requests"] == "2")
-    status = asked.status()
-    assert status["hits"] == status["misses"] == status["failures"] == "0"
-    assert status["state"] == "connecting"
-    assert asked.flush()
-    pid = sandbox.status()["ldap1"].pid
-    assert pid
-    os.kill(pid, signal.SIGCONT)
+def test_status_while_the_server_hangs(sandbox: Sandbox, dicts: Dicts) -> None:
+    with sandbox.hung_ldap1():
+        asked = dicts.make(timeout="30s", connect_timeout="30s")
+        waiting = [asked.start("home", "bob"), asked.start("mailbox", SALES)]
+        # It is there before them, which have half a minute.
+        wait_for(lambda: asked.status()["requests"] == "2")
+        status = asked.status()
+        assert status["hits"] == status["misses"] == status["failures"] == "0"
+        assert status["state"] == "connecting"
+        assert asked.flush()
     for lookup in waiting:
         assert lookup.result()
 
